@@ -1,0 +1,46 @@
+//! What Linux can do: one file per kernel feature, each with the call, a safe type, a probe
+//! where older kernels differ, and a test. Knows no OCI, no JSON, no async. The only crate
+//! with `unsafe`.
+
+pub mod error;
+
+pub use error::{Context, Error, Result};
+
+// Namespaces, processes, mounts: what `runtime` needs.
+pub mod capability;
+pub mod clone;
+pub mod device;
+pub mod exec;
+pub mod identity;
+pub mod loopback;
+pub mod mount;
+pub mod namespace;
+pub mod pidfd;
+pub mod pivot;
+pub mod prctl;
+pub mod process;
+pub mod rlimit;
+pub mod self_exe;
+pub mod sysctl;
+pub mod uts;
+
+// Files: what `image` needs.
+pub mod beneath;
+pub mod disk;
+pub mod overlay;
+pub mod xattr;
+
+// Limits and filters.
+pub mod bpf;
+pub mod cgroup;
+pub mod seccomp;
+
+// Talking: what the monitor and the terminal need.
+pub mod epoll;
+pub mod fifo;
+pub mod lock;
+pub mod pty;
+pub mod signal;
+pub mod socket;
+pub mod terminal;
+pub mod timer;
