@@ -1,1 +1,39 @@
+//! Containers as users know them: the one API that the command line, the Docker API, CRI and
+//! compose share. Nothing here prints; every step that changes the machine is undone on error.
 
+pub mod attach;
+pub mod changes;
+pub mod commit;
+pub mod container;
+pub mod copy;
+pub mod create;
+mod defaults;
+pub mod engine;
+pub mod error;
+pub mod exec;
+pub mod export;
+pub mod images;
+pub mod lifecycle;
+pub mod list;
+pub mod logs;
+mod monitor;
+mod names;
+mod oci_spec;
+pub mod options;
+pub mod paths;
+pub mod record;
+mod recover;
+pub mod run;
+pub mod seccomp;
+mod skeleton;
+pub mod state;
+pub mod stats;
+pub mod top;
+mod undo;
+pub mod update;
+mod user;
+pub mod volumes;
+
+pub use container::Container;
+pub use engine::Engine;
+pub use error::{Error, Result};
