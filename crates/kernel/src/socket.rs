@@ -1,1 +1,80 @@
+//! Unix stream sockets between our own processes. Sockets on disk are reached through a
+//! descriptor of their directory, because `sun_path` holds only 108 bytes (unix(7)).
 
+use crate::{Context, Result};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect, listen as listen_on,
+    socket_with, socketpair,
+};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// Two connected stream sockets, close-on-exec.
+pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
+    socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).during("make socket pair")
+}
+
+/// Listens on `directory`/`name`, replacing an old socket; non-blocking.
+pub fn listen(directory: &Path, name: &str) -> Result<OwnedFd> {
+    let path = directory.join(name);
+    match rustix::fs::unlink(&path) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+        Err(errno) => return Err(crate::Error::at("remove old socket", &path, errno)),
+    }
+    let socket = new(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    with_address(directory, name, |address| bind(&socket, address)).during_at("bind", &path)?;
+    listen_on(&socket, 64).during_at("listen on", &path)?;
+    Ok(socket)
+}
+
+/// Connects to the socket `directory`/`name`; ECONNREFUSED when its owner is gone.
+pub fn connect_to(directory: &Path, name: &str) -> Result<OwnedFd> {
+    let socket = new(SocketFlags::CLOEXEC)?;
+    with_address(directory, name, |address| connect(&socket, address)).during_at("connect to", directory.join(name))?;
+    Ok(socket)
+}
+
+/// The next waiting connection, non-blocking, or `None`.
+pub fn accept(listener: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    match accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::CONNABORTED) => Ok(None),
+        Err(errno) => Err(crate::Error::new("accept connection", errno)),
+    }
+}
+
+fn new(flags: SocketFlags) -> Result<OwnedFd> {
+    socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).during("make socket")
+}
+
+fn with_address<T>(
+    directory: &Path,
+    name: &str,
+    act: impl FnOnce(&SocketAddrUnix) -> rustix::io::Result<T>,
+) -> rustix::io::Result<T> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = openat(CWD, directory, flags, Mode::empty())?;
+    let path = format!("/proc/self/fd/{}/{name}", directory.as_fd().as_raw_fd());
+    act(&SocketAddrUnix::new(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reaches_a_socket_whose_path_is_too_long() {
+        let directory = std::env::temp_dir().join(format!("brig-socket-{}-{}", std::process::id(), "x".repeat(150)));
+        std::fs::create_dir(&directory).unwrap();
+        let listener = listen(&directory, "s").unwrap();
+        assert!(accept(listener.as_fd()).unwrap().is_none());
+        let client = connect_to(&directory, "s").unwrap();
+        let server = accept(listener.as_fd()).unwrap().unwrap();
+        rustix::io::write(&client, b"x").unwrap();
+        assert_eq!(rustix::io::read(&server, &mut [0; 4]).unwrap(), 1);
+        drop(listener);
+        assert_eq!(connect_to(&directory, "s").unwrap_err().errno, rustix::io::Errno::CONNREFUSED);
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+}
