@@ -1,1 +1,188 @@
+//! Overlay mounts (Documentation/filesystems/overlayfs.rst), made detached: nothing of them is
+//! visible on the host. Called by `image/rootfs.rs`.
+//!
+//! Layers are handed over one by one (`lowerdir+`, Linux 6.5); on older kernels as one text, and
+//! where that text would be longer than the kernel takes, through short names in /proc.
 
+use crate::error::{Context, Error, Result};
+use crate::mount::{Attributes, Filesystem, Mount};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Most lower directories that Linux takes (OVL_MAX_STACK).
+pub const LOWER_MAX: usize = 500;
+
+/// Longest value of one option to fsconfig(2), in bytes, with its terminating zero.
+const OPTION_LENGTH_MAX: usize = 256;
+
+/// Mounts `lower` directories (the top one first) below an optional pair of upper and work
+/// directory. Without an upper the result cannot be written to. The mount's own attribute
+/// `read_only` is separate and can be cleared later.
+///
+/// A single lower without an upper is no overlay to Linux; then the result is a read-only bind
+/// of it.
+pub fn mount(lower: &[PathBuf], upper: Option<(&Path, &Path)>, read_only: bool) -> Result<Mount> {
+    if lower.is_empty() || lower.len() > LOWER_MAX {
+        let action = format!("mount overlay of {} layers (1 to {LOWER_MAX} are possible)", lower.len());
+        return Err(Error::new(action, Errno::INVAL));
+    }
+    let attributes = if read_only { Attributes::READ_ONLY } else { Attributes::NONE };
+    if let ([only], None) = (lower, upper) {
+        let mount = Mount::bind(only, false)?;
+        mount.set_attributes(Attributes::READ_ONLY, Attributes::NONE, None, false)?;
+        return Ok(mount);
+    }
+    match mount_one_by_one(lower, upper, attributes) {
+        // EINVAL: the option is unknown before 6.5. Anything else would fail the other way too.
+        Err(error) if error.errno == Errno::INVAL => mount_as_text(lower, upper, attributes),
+        result => result,
+    }
+}
+
+fn mount_one_by_one(lower: &[PathBuf], upper: Option<(&Path, &Path)>, attributes: Attributes) -> Result<Mount> {
+    let mut overlay = Filesystem::open("overlay")?;
+    let mut held = Vec::new();
+    for directory in lower {
+        overlay = overlay.set_string("lowerdir+", short(directory, &mut held)?.as_os_str())?;
+    }
+    with_upper(overlay, upper, &mut held)?.mount(attributes)
+}
+
+/// `:` separates lowers in the text and `\` escapes, so those in a path get a `\`.
+fn mount_as_text(lower: &[PathBuf], upper: Option<(&Path, &Path)>, attributes: Attributes) -> Result<Mount> {
+    let mut held = Vec::new();
+    let mut text = join_escaped(lower.iter().map(PathBuf::as_path));
+    if text.len() >= OPTION_LENGTH_MAX {
+        let short: Result<Vec<PathBuf>> = lower.iter().map(|d| through_descriptor(d, &mut held)).collect();
+        text = join_escaped(short?.iter().map(PathBuf::as_path));
+    }
+    if text.len() >= OPTION_LENGTH_MAX {
+        let action = format!("mount overlay of {} layers (kernels before 6.5 take fewer)", lower.len());
+        return Err(Error::new(action, Errno::NAMETOOLONG));
+    }
+    let overlay = Filesystem::open("overlay")?.set_string("lowerdir", OsStr::from_bytes(&text))?;
+    with_upper(overlay, upper, &mut held)?.mount(attributes)
+}
+
+fn with_upper(overlay: Filesystem, upper: Option<(&Path, &Path)>, held: &mut Vec<OwnedFd>) -> Result<Filesystem> {
+    let Some((upper, work)) = upper else { return Ok(overlay) };
+    overlay
+        .set_string("upperdir", short(upper, held)?.as_os_str())?
+        .set_string("workdir", short(work, held)?.as_os_str())
+}
+
+/// The path itself, or one through /proc/self/fd when an option cannot hold it. The descriptor
+/// stays in `held` until the mount is made.
+fn short(path: &Path, held: &mut Vec<OwnedFd>) -> Result<PathBuf> {
+    if path.as_os_str().len() < OPTION_LENGTH_MAX { Ok(path.to_owned()) } else { through_descriptor(path, held) }
+}
+
+fn through_descriptor(path: &Path, held: &mut Vec<OwnedFd>) -> Result<PathBuf> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(path, flags, Mode::empty()).during_at("open", path)?;
+    let name = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+    held.push(fd);
+    Ok(name)
+}
+
+fn join_escaped<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<u8> {
+    let mut text = Vec::new();
+    for path in paths {
+        if !text.is_empty() {
+            text.push(b':');
+        }
+        for &byte in path.as_os_str().as_bytes() {
+            if byte == b':' || byte == b'\\' {
+                text.push(b'\\');
+            }
+            text.push(byte);
+        }
+    }
+    text
+}
+
+/// Whether directory `path`, an upper or lower of some overlay, hides what is below it
+/// (`trusted.overlay.opaque`).
+pub const OPAQUE: &std::ffi::CStr = c"trusted.overlay.opaque";
+
+/// Marks `directory` so that nothing of the lower layers shows through. Needs CAP_SYS_ADMIN.
+pub fn make_opaque(directory: &File) -> Result<()> {
+    crate::xattr::set(directory, OPAQUE, b"y")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("brig-overlay-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    fn read(mount: &Mount, name: &str) -> Result<String> {
+        let fd = rustix::fs::openat(mount, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).during("open")?;
+        Ok(std::io::read_to_string(File::from(fd)).unwrap())
+    }
+
+    /// Names with every separator, as `join_escaped` must cope with them.
+    fn layers(base: &Path, count: usize) -> Vec<PathBuf> {
+        let make = |n: usize| {
+            let path = base.join(format!("la:y,er\\{n}"));
+            std::fs::create_dir(&path).unwrap();
+            std::fs::write(path.join("who"), n.to_string()).unwrap();
+            std::fs::write(path.join(format!("only{n}")), "").unwrap();
+            path
+        };
+        (0..count).map(make).collect()
+    }
+
+    #[test]
+    fn both_ways_stack_the_same() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let base = scratch("stack");
+        let lower = layers(&base, 3);
+        let (upper, work) = (base.join("upper"), base.join("work"));
+        std::fs::create_dir(&upper).unwrap();
+        std::fs::create_dir(&work).unwrap();
+        for make in [mount_one_by_one, mount_as_text] {
+            let overlay = match make(&lower, Some((&upper, &work)), Attributes::NONE) {
+                Err(error) if error.errno == Errno::INVAL => continue,
+                result => result.unwrap(),
+            };
+            assert_eq!(read(&overlay, "who").unwrap(), "0");
+            assert!(read(&overlay, "only2").is_ok());
+            rustix::fs::mkdirat(&overlay, "new", Mode::from_raw_mode(0o755)).unwrap();
+            assert!(upper.join("new").is_dir());
+            rustix::fs::unlinkat(&overlay, "new", rustix::fs::AtFlags::REMOVEDIR).unwrap();
+        }
+        std::fs::remove_dir_all(&base).unwrap();
+    }
+
+    #[test]
+    fn without_upper_and_long_paths() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let base = scratch("long").join("x".repeat(200));
+        std::fs::create_dir(&base).unwrap();
+        let base = base.join("y".repeat(200));
+        std::fs::create_dir(&base).unwrap();
+        let lower = layers(&base, 2);
+        assert_eq!(read(&mount(&lower, None, false).unwrap(), "who").unwrap(), "0");
+        let only = mount(&lower[1..], None, false).unwrap();
+        assert_eq!(read(&only, "who").unwrap(), "1");
+        let refused = rustix::fs::mkdirat(&only, "new", Mode::from_raw_mode(0o755));
+        assert_eq!(refused.unwrap_err(), Errno::ROFS);
+        assert_eq!(mount(&[], None, false).unwrap_err().errno, Errno::INVAL);
+        std::fs::remove_dir_all(base.ancestors().nth(2).unwrap()).unwrap();
+    }
+}

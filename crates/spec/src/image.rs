@@ -97,7 +97,7 @@ pub struct Manifest {
     #[serde(deserialize_with = "null_as_default")]
     pub layers: Vec<Descriptor>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub subject: Option<Descriptor>,
+    pub subject: Option<Box<Descriptor>>,
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
@@ -119,7 +119,7 @@ impl Manifest {
     /// Parses a manifest; an index is an error.
     pub fn parse(bytes: &[u8]) -> Result<Manifest, Error> {
         match Document::parse(bytes)? {
-            Document::Manifest(manifest) => Ok(manifest),
+            Document::Manifest(manifest) => Ok(*manifest),
             Document::Index(_) => Err(Error::new("is an index, not the manifest of one image")),
         }
     }
@@ -141,7 +141,7 @@ pub struct Index {
     #[serde(deserialize_with = "null_as_default")]
     pub manifests: Vec<Descriptor>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub subject: Option<Descriptor>,
+    pub subject: Option<Box<Descriptor>>,
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
@@ -183,7 +183,7 @@ impl Index {
 /// What a registry answers when asked for a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Document {
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     Index(Index),
 }
 

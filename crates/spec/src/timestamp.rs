@@ -96,7 +96,7 @@ impl fmt::Display for Timestamp {
         let mut fraction = self.subsecond_nanoseconds();
         if fraction != 0 {
             let mut width = 9;
-            while fraction % 10 == 0 {
+            while fraction.is_multiple_of(10) {
                 fraction /= 10;
                 width -= 1;
             }
