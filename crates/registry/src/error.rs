@@ -1,0 +1,79 @@
+//! What can go wrong between here and a registry, as variants a caller may treat differently.
+//! Each message is one line that names what was asked for, why it failed and, where there is one,
+//! the remedy. The words for "not found" and "access denied" are docker's: scripts look for them.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// A failed exchange with a registry. `Display` gives the whole line for the user.
+#[derive(Debug)]
+pub enum Error {
+    /// The registry has no such manifest, blob or repository. `what` is the noun ("manifest for
+    /// localhost:5000/x:y"), `cause` the registry's own code and message.
+    NotFound { what: String, cause: String },
+    /// The registry refused, with or without credentials. `hint` says what was tried.
+    Unauthorized { repository: String, hint: String, cause: String },
+    /// No HTTP answer came back: name resolution, TCP, TLS or proxy. Ends with a remedy.
+    Connection { host: String, cause: String, remedy: &'static str },
+    /// An answer that means "not now" and stayed so after the retries (429 and 5xx).
+    Unavailable { host: String, cause: String },
+    /// The bytes that arrived are not those the digest names.
+    Digest { what: String, expected: String, actual: String },
+    /// The index has nothing for the platform; `available` lists what it has.
+    Platform { reference: String, wanted: String, available: String },
+    /// The document is valid but nothing that can run here (artifact, schema 1, foreign layers).
+    Unsupported { what: String, cause: String },
+    /// The registry broke the distribution specification.
+    Protocol { host: String, cause: String },
+    /// The file of registry credentials cannot be read or understood.
+    Credentials { path: PathBuf, cause: String },
+    /// The local store failed while it took the image in.
+    Store(image::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NotFound { what, cause } => write!(f, "{what} not found: {cause}"),
+            Error::Unauthorized { repository, hint, cause } => write!(
+                f,
+                "pull access denied for {repository}, repository does not exist or may require 'docker login' ({hint}): {cause}"
+            ),
+            Error::Connection { host, cause, remedy } => write!(f, "cannot reach registry {host}: {cause}; {remedy}"),
+            Error::Unavailable { host, cause } => {
+                write!(f, "registry {host} is not available: {cause}; try again later")
+            }
+            Error::Digest { what, expected, actual } => write!(
+                f,
+                "{what} does not match its digest: expected {expected}, received {actual}; the registry or a proxy on the way altered it"
+            ),
+            Error::Platform { reference, wanted, available } => write!(
+                f,
+                "no matching manifest for {wanted} in {reference}; choose with --platform one of: {available}"
+            ),
+            Error::Unsupported { what, cause } => write!(f, "cannot use {what}: {cause}"),
+            Error::Protocol { host, cause } => {
+                write!(f, "unexpected answer from registry {host}: {cause}")
+            }
+            Error::Credentials { path, cause } => {
+                write!(f, "cannot read registry credentials from {}: {cause}", path.display())
+            }
+            Error::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<image::Error> for Error {
+    fn from(error: image::Error) -> Error {
+        Error::Store(error)
+    }
+}

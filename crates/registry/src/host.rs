@@ -1,0 +1,147 @@
+//! Which machine a registry name means and how far it is trusted: docker.io lives at another
+//! host, loopback needs neither TLS nor proxy, and registries told insecure may fall back to plain
+//! HTTP. `transport` asks for every URL, so a redirect never inherits the trust of its origin.
+
+use std::net::IpAddr;
+
+use ureq::http::Uri;
+use ureq::http::uri::Authority;
+
+/// How to talk to one authority (host and port).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// HTTPS with verified certificates only.
+    Verified,
+    /// Told insecure: HTTPS without verification, else HTTP.
+    Insecure,
+    /// On this machine: as `Insecure`, and never through a proxy.
+    Loopback,
+}
+
+impl Trust {
+    /// The schemes to try, in order. HTTPS goes first even where it is not demanded, as docker
+    /// does: a registry that has a certificate should not see credentials in the clear.
+    pub fn schemes(self) -> &'static [&'static str] {
+        match self {
+            Trust::Verified => &["https"],
+            Trust::Insecure | Trust::Loopback => &["https", "http"],
+        }
+    }
+}
+
+/// The trust given to `authority` (`host` or `host:port`). `insecure` holds the names the user
+/// gave, compared whole, port included.
+pub fn trust(authority: &str, insecure: &[String]) -> Trust {
+    if is_loopback(authority) {
+        Trust::Loopback
+    } else if insecure.iter().any(|name| name.eq_ignore_ascii_case(authority)) {
+        Trust::Insecure
+    } else {
+        Trust::Verified
+    }
+}
+
+/// Where the API of registry `name` is served. Docker Hub's images are named after one host and
+/// served by another.
+pub fn api_authority(name: &str) -> &str {
+    match name {
+        "docker.io" | "index.docker.io" => "registry-1.docker.io",
+        other => other,
+    }
+}
+
+/// Whether `authority` is this machine: `localhost` and what is under it (RFC 6761 section 6.3),
+/// 127.0.0.0/8 and `::1`.
+fn is_loopback(authority: &str) -> bool {
+    let Ok(authority) = authority.parse::<Authority>() else {
+        return false;
+    };
+    let host = authority.host();
+    if host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost") {
+        return true;
+    }
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Whether both URLs have the same scheme, host and port: the condition for sending the
+/// `Authorization` of one to the other.
+pub fn same_origin(a: &Uri, b: &Uri) -> bool {
+    a.scheme_str() == b.scheme_str()
+        && a.host().map(str::to_ascii_lowercase) == b.host().map(str::to_ascii_lowercase)
+        && port(a) == port(b)
+}
+
+fn port(uri: &Uri) -> u16 {
+    let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    uri.port_u16().unwrap_or(default)
+}
+
+/// Resolves a `Location` value against the URL that was asked (RFC 3986 section 5, without the
+/// dot segments that no registry sends). `None` if the result is no http or https URL.
+pub fn resolve(base: &Uri, location: &str) -> Option<Uri> {
+    let location = location.split('#').next().unwrap_or_default();
+    let scheme = base.scheme_str()?;
+    let authority = base.authority()?;
+    let absolute = if location.starts_with("//") {
+        format!("{scheme}:{location}")
+    } else if location.starts_with('/') {
+        format!("{scheme}://{authority}{location}")
+    } else if location.contains("://") {
+        location.to_owned()
+    } else {
+        let directory = base.path().rsplit_once('/').map_or("", |(head, _)| head);
+        format!("{scheme}://{authority}{directory}/{location}")
+    };
+    let uri: Uri = absolute.parse().ok()?;
+    (matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()).then_some(uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_in_all_spellings() {
+        for name in ["localhost", "LOCALHOST:5000", "reg.localhost:5000", "127.0.0.1", "127.9.9.9:80", "[::1]:5000"] {
+            assert_eq!(trust(name, &[]), Trust::Loopback, "{name}");
+        }
+        for name in ["localhost.example.com", "128.0.0.1", "[::2]:5000", "docker.io", "127.0.0.1.nip.io", ""] {
+            assert_eq!(trust(name, &[]), Trust::Verified, "{name}");
+        }
+    }
+
+    #[test]
+    fn insecure_names_include_the_port() {
+        let told = ["reg.lan:5000".to_owned(), "plain.lan".to_owned()];
+        assert_eq!(trust("REG.lan:5000", &told), Trust::Insecure);
+        assert_eq!(trust("plain.lan", &told), Trust::Insecure);
+        assert_eq!(trust("reg.lan", &told), Trust::Verified);
+        assert_eq!(trust("plain.lan:5000", &told), Trust::Verified);
+    }
+
+    #[test]
+    fn origin_is_scheme_host_and_port() {
+        let same = |a: &str, b: &str| same_origin(&a.parse().unwrap(), &b.parse().unwrap());
+        assert!(same("https://Reg.io/v2/", "https://reg.io:443/other"));
+        assert!(!same("https://reg.io/", "http://reg.io/"));
+        assert!(!same("https://reg.io/", "https://reg.io:444/"));
+        assert!(!same("https://reg.io/", "https://reg.io.evil/"));
+    }
+
+    #[test]
+    fn locations_resolve() {
+        let base: Uri = "https://reg.io:5000/v2/x/blobs/d?a=b".parse().unwrap();
+        for (location, expected) in [
+            ("/other?q=1", "https://reg.io:5000/other?q=1"),
+            ("//cdn.io/x", "https://cdn.io/x"),
+            ("http://cdn.io/x#frag", "http://cdn.io/x"),
+            ("e", "https://reg.io:5000/v2/x/blobs/e"),
+        ] {
+            assert_eq!(resolve(&base, location).unwrap().to_string(), expected, "{location}");
+        }
+        for location in ["file:///etc/passwd", "ftp://x/y", "https://"] {
+            assert!(resolve(&base, location).is_none(), "{location}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! From a reference to the manifest of one image: fetched, checked against its digest, chosen from
+//! an index by platform, and refused if it describes something that cannot run. `pull` calls it.
+
+use spec::image::{Descriptor, Document, Index, Manifest, media_type};
+use spec::{Digest, Platform, Reference};
+
+use crate::Error;
+use crate::answer;
+use crate::client::{Ask, Client};
+
+/// Largest manifest or index, in bytes; registries refuse larger ones as well.
+const BYTES_MAX: u64 = spec::image::DOCUMENT_SIZE_MAX;
+/// Indexes within indexes that are followed. One level is common, two occur.
+const DEPTH_MAX: usize = 4;
+/// Docker's oldest schema 2 pushes gave no better type for their configuration.
+const UNTYPED_CONFIG: &str = "application/octet-stream";
+
+/// The manifest of the image to pull.
+#[derive(Debug)]
+pub struct Found {
+    /// What the reference names: the digest of the index, if there is one.
+    pub digest: Digest,
+    /// The digest of the manifest itself.
+    pub manifest_digest: Digest,
+    pub manifest: Manifest,
+    /// As the registry sent it: what the digest is of.
+    pub bytes: Vec<u8>,
+    pub media_type: String,
+}
+
+/// Fetches what `reference` names and chooses the image for `platform`.
+pub fn resolve(client: &Client, reference: &Reference, platform: &Platform) -> Result<Found, Error> {
+    let familiar = reference.familiar();
+    let what = format!("manifest for {familiar}");
+    let first = match (reference.digest(), reference.tag()) {
+        (Some(digest), _) => fetch(client, &what, digest.as_str(), Some(digest))?,
+        (None, tag) => fetch(client, &what, tag.unwrap_or("latest"), None)?,
+    };
+    let digest = first.digest.clone();
+    let mut fetched = first;
+    for _ in 0..DEPTH_MAX {
+        match Document::parse(&fetched.bytes) {
+            Err(why) => return Err(Error::Unsupported { what, cause: format!("it {why}") }),
+            Ok(Document::Manifest(manifest)) => {
+                check_runnable(&manifest).map_err(|cause| Error::Unsupported { what: familiar, cause })?;
+                let media_type = media_type_of(&manifest).to_owned();
+                let (manifest_digest, bytes) = (fetched.digest, fetched.bytes);
+                return Ok(Found { digest, manifest_digest, manifest: *manifest, bytes, media_type });
+            }
+            Ok(Document::Index(index)) => {
+                let entry = index.choose(platform).ok_or_else(|| Error::Platform {
+                    reference: familiar.clone(),
+                    wanted: platform.to_string(),
+                    available: available(&index),
+                })?;
+                fetched = fetch_entry(client, &what, entry)?;
+            }
+        }
+    }
+    Err(Error::Unsupported { what, cause: format!("it is an index nested more than {DEPTH_MAX} deep") })
+}
+
+struct Fetched {
+    digest: Digest,
+    bytes: Vec<u8>,
+}
+
+fn fetch_entry(client: &Client, what: &str, entry: &Descriptor) -> Result<Fetched, Error> {
+    let fetched = fetch(client, what, entry.digest.as_str(), Some(&entry.digest))?;
+    if fetched.bytes.len() as u64 != entry.size {
+        let cause = format!("{what} has {} bytes, not {} as its index says", fetched.bytes.len(), entry.size);
+        return Err(client.protocol(cause));
+    }
+    Ok(fetched)
+}
+
+/// Gets a manifest by tag or digest. What was asked for by digest must have it; else the digest
+/// that the registry announces counts, so that a manifest altered on the way is noticed.
+fn fetch(client: &Client, what: &str, name: &str, expected: Option<&Digest>) -> Result<Fetched, Error> {
+    let accept =
+        [media_type::OCI_INDEX, media_type::OCI_MANIFEST, media_type::DOCKER_INDEX, media_type::DOCKER_MANIFEST]
+            .join(", ");
+    let path = format!("manifests/{name}");
+    let (headers, bytes) = client.read(&Ask { what, path: &path, accept: &accept, offset: 0 }, BYTES_MAX)?;
+    let announced = headers
+        .get("docker-content-digest")
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| Digest::parse(text.trim()).ok());
+    // Schema 1 is named by a digest of its unsigned part: it is refused for what it is, below.
+    let schema1 = headers
+        .get("content-type")
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|kind| kind.contains("manifest.v1+"));
+    let expected = expected.or(announced.as_ref().filter(|_| !schema1));
+    let algorithm = expected.map_or(spec::digest::Algorithm::Sha256, Digest::algorithm);
+    let digest = image::blob::digest_of(algorithm, &bytes);
+    match expected {
+        Some(expected) if *expected != digest && !schema1 => {
+            Err(Error::Digest { what: what.to_owned(), expected: expected.to_string(), actual: digest.to_string() })
+        }
+        _ => Ok(Fetched { digest, bytes }),
+    }
+}
+
+/// OCI manifests need not name their type; docker's do.
+fn media_type_of(manifest: &Manifest) -> &str {
+    if manifest.media_type.is_empty() { media_type::OCI_MANIFEST } else { &manifest.media_type }
+}
+
+/// The platforms of an index, for an error; attestations are none.
+fn available(index: &Index) -> String {
+    let mut names: Vec<String> = index
+        .manifests
+        .iter()
+        .filter_map(|entry| entry.platform.as_ref())
+        .filter(|platform| platform.os != "unknown")
+        .map(|platform| answer::printable(&platform.to_string()))
+        .collect();
+    names.dedup();
+    if names.is_empty() { "none, it holds no images".to_owned() } else { names.join(", ") }
+}
+
+/// Whether this is a container image that the store can take. `Err` says what it is instead.
+fn check_runnable(manifest: &Manifest) -> Result<(), String> {
+    let config = manifest.config.media_type.as_str();
+    if !matches!(config, media_type::OCI_CONFIG | media_type::DOCKER_CONFIG | UNTYPED_CONFIG) {
+        let kind = if manifest.artifact_type.is_empty() { config } else { &manifest.artifact_type };
+        return Err(format!("it is no container image but an artifact of type {}", answer::printable(kind)));
+    }
+    for layer in &manifest.layers {
+        let kind = answer::printable(&layer.media_type);
+        let foreign = kind.contains(".foreign.") || kind.contains(".nondistributable.");
+        if foreign && !layer.urls.is_empty() {
+            return Err(format!(
+                "layer {} is not on the registry but at another place ({kind}); brig does not fetch such layers",
+                layer.digest
+            ));
+        }
+        if !media_type::is_layer(&layer.media_type) {
+            return Err(format!("layer {} has type {kind}, which cannot be unpacked", layer.digest));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn descriptor(media_type: &str) -> Descriptor {
+        Descriptor::new(media_type, Digest::from_hash(&[7; 32]), 1)
+    }
+
+    fn check(config: &str, layer: &Descriptor) -> String {
+        let manifest = Manifest::new(descriptor(config), vec![layer.clone()]);
+        check_runnable(&manifest).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn images_of_both_kinds_run() {
+        for config in [media_type::OCI_CONFIG, media_type::DOCKER_CONFIG, UNTYPED_CONFIG] {
+            for layer in [media_type::OCI_LAYER_ZSTD, media_type::DOCKER_LAYER_GZIP] {
+                assert_eq!(check(config, &descriptor(layer)), "");
+            }
+        }
+    }
+
+    #[test]
+    fn other_things_are_named() {
+        let layer = descriptor(media_type::OCI_LAYER);
+        let helm = "application/vnd.cncf.helm.config.v1+json";
+        assert!(check(helm, &layer).contains(&format!("artifact of type {helm}")));
+        let encrypted = descriptor("application/vnd.oci.image.layer.v1.tar+gzip+encrypted");
+        assert!(check(media_type::OCI_CONFIG, &encrypted).contains("cannot be unpacked"));
+    }
+
+    #[test]
+    fn foreign_layers_are_refused_only_if_elsewhere() {
+        let mut layer = descriptor("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
+        assert_eq!(check(media_type::DOCKER_CONFIG, &layer), "");
+        layer.urls.push("https://example.com/layer".to_owned());
+        assert!(check(media_type::DOCKER_CONFIG, &layer).contains("does not fetch such layers"));
+    }
+
+    #[test]
+    fn platforms_are_listed_without_attestations() {
+        let entry = |os: &str, arch: &str| Descriptor {
+            platform: Some(Platform::new(os, arch, "")),
+            ..descriptor(media_type::OCI_MANIFEST)
+        };
+        let index = Index::new(vec![entry("linux", "s390x"), entry("unknown", "unknown"), entry("linux", "arm")]);
+        assert_eq!(available(&index), "linux/s390x, linux/arm/v7");
+        assert!(available(&Index::new(Vec::new())).starts_with("none"));
+    }
+}

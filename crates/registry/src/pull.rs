@@ -1,0 +1,145 @@
+//! `pull`: manifest, configuration, layers, name, in this order. The command line and everything
+//! else that needs an image from a registry calls it. Nothing is visible in the store before the
+//! last step; what an interrupted pull leaves is unnamed and goes with the next clean-up.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use image::{Image, Ingest, Store};
+use spec::image::{Descriptor, ImageConfig, Manifest};
+use spec::{Digest, Platform, Reference};
+
+use crate::Error;
+use crate::blob::Blob;
+use crate::client::Client;
+use crate::layers::{self, Layer};
+use crate::manifest::{self, Found};
+use crate::progress::Progress;
+
+/// How to pull.
+#[derive(Debug, Clone, Default)]
+pub struct PullOptions {
+    /// The image for this platform; the host's if `None`.
+    pub platform: Option<Platform>,
+    /// Registries (`host[:port]`, compared whole) that may be reached without valid certificate or
+    /// over HTTP. Loopback needs no mention.
+    pub insecure: Vec<String>,
+    /// Where credentials are, in the form of docker's `config.json`; `None` for docker's place.
+    pub credentials_file: Option<PathBuf>,
+}
+
+/// A pulled image.
+#[derive(Debug)]
+pub struct Pulled {
+    pub image: Image,
+    /// What the reference names on the registry: the digest of the index, if there is one.
+    pub digest: Digest,
+    /// The name meant this image before: "Image is up to date".
+    pub already_present: bool,
+}
+
+/// Brings the image that `reference` names into `store` and names it so. `Ok` means that the store
+/// has all of it, verified, whether or not this call fetched it.
+pub fn pull(
+    store: &Store,
+    reference: &Reference,
+    options: &PullOptions,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Pulled, Error> {
+    let client = Client::new(reference, &options.insecure, options.credentials_file.clone())?;
+    let platform = options.platform.clone().unwrap_or_else(Platform::host);
+    let found = manifest::resolve(&client, reference, &platform)?;
+    if let Some(image) = present(store, reference, &found) {
+        return Ok(Pulled { image, digest: found.digest, already_present: true });
+    }
+    progress(Progress::Begin);
+    let ingest = store.ingest()?;
+    let config = config(&client, &ingest, &found.manifest.config)?;
+    let subject = reference.familiar();
+    check_config(&config, &found.manifest, options.platform.as_ref())
+        .map_err(|cause| Error::Unsupported { what: subject, cause })?;
+    let pairs = found.manifest.layers.iter().zip(&config.rootfs.diff_ids);
+    let all: Vec<_> = pairs.map(|(blob, diff_id)| Layer { blob, diff_id }).collect();
+    layers::fetch(&client, &ingest, &all, progress)?;
+    let image = ingest.finish(&found.bytes, &found.media_type, std::slice::from_ref(reference))?;
+    Ok(Pulled { image, digest: found.digest, already_present: false })
+}
+
+/// The image, if the name means this manifest already. A store that cannot say has to be filled.
+fn present(store: &Store, reference: &Reference, found: &Found) -> Option<Image> {
+    let image = store.resolve(&reference.to_string()).ok()?;
+    (image.manifest_digest == found.manifest_digest).then_some(image)
+}
+
+/// Fetches the image's configuration, puts it into the store, which verifies it, and reads it.
+fn config(client: &Client, ingest: &Ingest, descriptor: &Descriptor) -> Result<ImageConfig, Error> {
+    let limit = spec::image::DOCUMENT_SIZE_MAX;
+    if descriptor.size > limit {
+        return Err(client.protocol(format!("the image's configuration is larger than {} MiB", limit >> 20)));
+    }
+    let mut blob = Blob::new(client, descriptor);
+    let mut bytes = Vec::new();
+    if let Err(error) = blob.read_to_end(&mut bytes) {
+        return Err(blob.take_error().unwrap_or_else(|| client.protocol(error.to_string())));
+    }
+    let actual = image::blob::digest_of(descriptor.digest.algorithm(), &bytes);
+    if actual != descriptor.digest {
+        return Err(Error::Digest {
+            what: "the image's configuration".to_owned(),
+            expected: descriptor.digest.to_string(),
+            actual: actual.to_string(),
+        });
+    }
+    ingest.put_blob(descriptor, &bytes)?;
+    ImageConfig::parse(&bytes)
+        .map_err(|why| Error::Unsupported { what: "the image's configuration".to_owned(), cause: format!("it {why}") })
+}
+
+/// Whether configuration and manifest describe one image, and one for the platform asked for by
+/// name (an index was searched for it; a lone manifest says only here what it is for).
+fn check_config(config: &ImageConfig, manifest: &Manifest, wanted: Option<&Platform>) -> Result<(), String> {
+    let (diffs, blobs) = (config.rootfs.diff_ids.len(), manifest.layers.len());
+    if diffs != blobs {
+        return Err(format!("its manifest has {blobs} layers, its configuration {diffs}"));
+    }
+    let platform = config.platform();
+    if platform.os != "linux" {
+        return Err(format!("it is for {}, brig runs Linux", crate::answer::printable(&platform.os)));
+    }
+    match wanted {
+        Some(wanted) if wanted.distance(&platform).is_none() => {
+            Err(format!("it is for {}, not {wanted}", crate::answer::printable(&platform.to_string())))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(os: &str, architecture: &str, layers: usize, wanted: Option<&str>) -> String {
+        let digest = Digest::from_hash(&[7; 32]);
+        let blob = Descriptor::new(spec::image::media_type::OCI_LAYER, digest.clone(), 1);
+        let manifest = Manifest::new(blob.clone(), vec![blob; layers]);
+        let mut config =
+            ImageConfig { os: os.to_owned(), architecture: architecture.to_owned(), ..ImageConfig::default() };
+        config.rootfs.diff_ids = vec![digest];
+        let wanted = wanted.map(|text| Platform::parse(text).unwrap());
+        check_config(&config, &manifest, wanted.as_ref()).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn configuration_and_manifest_belong_together() {
+        assert_eq!(check("linux", "amd64", 1, None), "");
+        assert_eq!(check("linux", "amd64", 2, None), "its manifest has 2 layers, its configuration 1");
+        assert_eq!(check("windows", "amd64", 1, None), "it is for windows, brig runs Linux");
+    }
+
+    #[test]
+    fn a_platform_asked_for_is_enforced() {
+        assert_eq!(check("linux", "s390x", 1, None), "");
+        assert_eq!(check("linux", "amd64", 1, Some("linux/amd64")), "");
+        assert_eq!(check("linux", "amd64", 1, Some("linux/s390x")), "it is for linux/amd64, not linux/s390x");
+    }
+}

@@ -1,0 +1,158 @@
+//! A registry that misbehaves on command: an HTTP server on loopback whose every answer is a
+//! function of the request. Answers may be cut short or dropped, which no real registry does when
+//! asked. One thread per connection, one request per connection.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+/// A request as it came in; header names in lower case.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub path: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What to send back.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    /// Bytes of the body really sent; the length announced stays that of the whole.
+    cut: Option<usize>,
+    /// Close the connection without a word.
+    hang_up: bool,
+}
+
+impl Reply {
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Reply {
+        Reply { status, headers: Vec::new(), body: body.into(), cut: None, hang_up: false }
+    }
+
+    /// A distribution error document.
+    pub fn error(status: u16, code: &str, message: &str) -> Reply {
+        let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#);
+        Reply::new(status, body).with("content-type", "application/json")
+    }
+
+    pub fn hang_up() -> Reply {
+        Reply { hang_up: true, ..Reply::new(0, "") }
+    }
+
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Reply {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub fn cut_after(mut self, bytes: usize) -> Reply {
+        self.cut = Some(bytes);
+        self
+    }
+
+    fn send(&self, stream: &mut TcpStream) -> std::io::Result<()> {
+        if self.hang_up {
+            return Ok(());
+        }
+        let mut head = format!("HTTP/1.1 {} Scripted\r\nconnection: close\r\n", self.status);
+        head.push_str(&format!("content-length: {}\r\n", self.body.len()));
+        for (name, value) in &self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(&self.body[..self.cut.unwrap_or(self.body.len())])
+    }
+}
+
+type Script = dyn Fn(&Request) -> Reply + Send + Sync;
+
+/// A running server; stops when dropped.
+pub struct Server {
+    pub authority: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    pub fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+        let authority = listener.local_addr().expect("is bound").to_string();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let script: Arc<Script> = Arc::new(script);
+        let (log, stopped) = (Arc::clone(&requests), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stopped.load(Ordering::SeqCst) {
+                    return;
+                }
+                let Ok(stream) = stream else { continue };
+                let (script, log) = (Arc::clone(&script), Arc::clone(&log));
+                std::thread::spawn(move || serve(stream, &*script, &log));
+            }
+        });
+        Server { authority, requests, stop, thread: Some(thread) }
+    }
+
+    /// All requests so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().expect("no script panics while it holds the log").clone()
+    }
+
+    /// How often a path containing `part` was asked for.
+    pub fn count(&self, part: &str) -> usize {
+        self.requests().iter().filter(|request| request.path.contains(part)).count()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        // Wakes `accept`.
+        let _ = TcpStream::connect(&self.authority);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(mut stream: TcpStream, script: &Script, log: &Mutex<Vec<Request>>) {
+    // Closing with unread or lingering bytes resets the connection: for the client that is one more
+    // way for it to break, so errors of this side mean nothing.
+    let Some(request) = read_request(&mut stream) else { return };
+    log.lock().expect("no script panics while it holds the log").push(request.clone());
+    let _ = script(&request).send(&mut stream);
+    let _ = stream.shutdown(std::net::Shutdown::Write);
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
+/// `None` for what is no HTTP, such as the start of a TLS handshake.
+fn read_request(stream: &mut TcpStream) -> Option<Request> {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).ok()?;
+        bytes.push(byte[0]);
+        if bytes[0] != b'G' || bytes.len() > 64 * 1024 {
+            return None;
+        }
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    let mut lines = text.split("\r\n");
+    let path = lines.next()?.split(' ').nth(1)?.to_owned();
+    let headers = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    Some(Request { path, headers })
+}
