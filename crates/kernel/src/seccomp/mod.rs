@@ -1,1 +1,23 @@
+//! Seccomp filters (seccomp(2)): a policy in plain terms is compiled into one classic BPF program and loaded into the
+//! calling thread. `runtime` makes policies from OCI documents, `engine` from its default tables; what a profile says in
+//! JSON is not known here. User notification has an action value but no listener: nothing in brig answers one.
 
+mod assemble;
+mod compile;
+mod load;
+mod multiplex;
+mod policy;
+mod program;
+mod syscall;
+mod table;
+
+#[cfg(test)]
+mod interpret;
+#[cfg(test)]
+mod tests;
+
+pub use compile::compile;
+pub use load::{Flags, load};
+pub use policy::{Action, Architecture, Comparison, Policy, Rule, Test};
+pub use program::Program;
+pub use syscall::{Syscall, named};
