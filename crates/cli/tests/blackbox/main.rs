@@ -4,4 +4,10 @@
 
 mod harness;
 
+mod entrypoints;
+mod environment;
+mod exit_codes;
+mod hostnames;
 mod run_basic;
+mod stdio;
+mod users;
