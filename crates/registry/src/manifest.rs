@@ -86,16 +86,17 @@ fn fetch(client: &Client, what: &str, name: &str, expected: Option<&Digest>) -> 
         .get("docker-content-digest")
         .and_then(|value| value.to_str().ok())
         .and_then(|text| Digest::parse(text.trim()).ok());
-    // Schema 1 is named by a digest of its unsigned part: it is refused for what it is, below.
-    let schema1 = headers
-        .get("content-type")
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|kind| kind.contains("manifest.v1+"));
-    let expected = expected.or(announced.as_ref().filter(|_| !schema1));
+    // Schema 1 is named by a digest of its unsigned part: checking that would blame the registry.
+    let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if kind.starts_with("application/vnd.docker.distribution.manifest.v1+") {
+        let cause = "it has the outdated schema 1; push the image again with a current docker or skopeo".to_owned();
+        return Err(Error::Unsupported { what: what.to_owned(), cause });
+    }
+    let expected = expected.or(announced.as_ref());
     let algorithm = expected.map_or(spec::digest::Algorithm::Sha256, Digest::algorithm);
     let digest = image::blob::digest_of(algorithm, &bytes);
     match expected {
-        Some(expected) if *expected != digest && !schema1 => {
+        Some(expected) if *expected != digest => {
             Err(Error::Digest { what: what.to_owned(), expected: expected.to_string(), actual: digest.to_string() })
         }
         _ => Ok(Fetched { digest, bytes }),

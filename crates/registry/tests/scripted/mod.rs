@@ -2,6 +2,8 @@
 //! function of the request. Answers may be cut short or dropped, which no real registry does when
 //! asked. One thread per connection, one request per connection.
 
+pub mod fixture;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +20,11 @@ pub struct Request {
 impl Request {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The same request for another path.
+    pub fn at(&self, path: &str) -> Request {
+        Request { path: path.to_owned(), ..self.clone() }
     }
 }
 
@@ -69,7 +76,8 @@ impl Reply {
         }
         head.push_str("\r\n");
         stream.write_all(head.as_bytes())?;
-        stream.write_all(&self.body[..self.cut.unwrap_or(self.body.len())])
+        let length = self.cut.map_or(self.body.len(), |cut| cut.min(self.body.len()));
+        stream.write_all(&self.body[..length])
     }
 }
 
