@@ -36,8 +36,10 @@ pub mod cgroup;
 pub mod seccomp;
 
 // Talking: what the monitor and the terminal need.
+pub mod daemon;
 pub mod epoll;
 pub mod fifo;
+pub mod inotify;
 pub mod lock;
 pub mod pty;
 pub mod signal;
