@@ -214,3 +214,50 @@ fn explain_tls(error: &rustls::Error) -> (String, &'static str, Again) {
     };
     (cause, remedy, Again::Never)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn plain_http_is_recognised() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url: Uri = format!("https://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        });
+        let verified = agent(TlsConfig::builder().root_certs(crate::roots::load()), None);
+        let error = verified.get(&url).call().map_err(|error| setback(&url, &error)).unwrap_err();
+        server.join().unwrap();
+        assert_eq!(error.again, Again::Never);
+        let text = error.error.to_string();
+        assert!(text.contains("server gave HTTP response to HTTPS client; to use it without encryption"), "{text}");
+    }
+
+    #[test]
+    fn certificates_come_with_a_remedy() {
+        let error = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let (cause, remedy, again) = explain_tls(&error);
+        assert_eq!(cause, "its certificate is not valid: UnknownIssuer");
+        assert!(remedy.contains("BRIG_INSECURE_REGISTRIES"));
+        assert_eq!(again, Again::Never);
+    }
+
+    #[test]
+    fn redirects_stay_encrypted() {
+        let transport = Transport::new(vec!["plain.lan".to_owned()]);
+        let next = |location: &str| {
+            let response = Response::builder().header("location", location).body(Body::builder().data("")).unwrap();
+            transport.next(&"https://reg.io/v2/x".parse().unwrap(), &response).map(|uri| uri.to_string())
+        };
+        assert_eq!(next("https://cdn.io/x?sig=1").unwrap(), "https://cdn.io/x?sig=1");
+        assert_eq!(next("http://plain.lan/x").unwrap(), "http://plain.lan/x");
+        let text = next("http://cdn.io/x?sig=secret").unwrap_err().to_string();
+        assert_eq!(text, "unexpected answer from registry reg.io: redirect from https to http://cdn.io");
+    }
+}

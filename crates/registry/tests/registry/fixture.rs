@@ -7,7 +7,7 @@ use spec::Digest;
 use spec::digest::Algorithm;
 use spec::image::{Descriptor, ImageConfig, Index, Manifest, media_type};
 
-use super::{Reply, Request};
+use crate::scripted::{Reply, Request};
 
 /// An image called `NAME`, with a layer for each size: one file `/layer<n>` of so many bytes.
 pub struct Fixture {
@@ -24,6 +24,16 @@ impl Fixture {
     }
 
     pub fn for_architecture(sizes: &[usize], architecture: &str) -> Fixture {
+        Fixture::build(sizes, architecture, media_type::OCI_LAYER_GZIP, gzip)
+    }
+
+    /// With layers compressed by zstd.
+    pub fn zstd(sizes: &[usize]) -> Fixture {
+        let compress = |bytes: &[u8]| zstd::encode_all(bytes, 3).expect("a Vec takes everything");
+        Fixture::build(sizes, "amd64", media_type::OCI_LAYER_ZSTD, compress)
+    }
+
+    fn build(sizes: &[usize], architecture: &str, media_type: &str, compress: impl Fn(&[u8]) -> Vec<u8>) -> Fixture {
         let mut blobs = HashMap::new();
         let mut config =
             ImageConfig { os: "linux".to_owned(), architecture: architecture.to_owned(), ..ImageConfig::default() };
@@ -31,7 +41,7 @@ impl Fixture {
         for (number, &size) in sizes.iter().enumerate() {
             let archive = archive(&format!("layer{number}"), &content(size));
             config.rootfs.diff_ids.push(sha256(&archive));
-            layers.push(add(&mut blobs, media_type::OCI_LAYER_GZIP, gzip(&archive)));
+            layers.push(add(&mut blobs, media_type, compress(&archive)));
         }
         let config = add(&mut blobs, media_type::OCI_CONFIG, config.to_bytes());
         let manifest = Manifest::new(config, layers);

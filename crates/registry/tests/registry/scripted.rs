@@ -1,14 +1,17 @@
 //! A registry that misbehaves on command: an HTTP server on loopback whose every answer is a
 //! function of the request. Answers may be cut short or dropped, which no real registry does when
-//! asked. One thread per connection, one request per connection.
-
-pub mod fixture;
+//! asked. One thread per connection, one request per connection. `localhost.key` and its self-signed
+//! certificate were made for these tests and protect nothing.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// A request as it came in; header names in lower case.
 #[derive(Debug, Clone)]
@@ -65,7 +68,7 @@ impl Reply {
         self
     }
 
-    fn send(&self, stream: &mut TcpStream) -> std::io::Result<()> {
+    fn send(&self, stream: &mut impl Write) -> std::io::Result<()> {
         if self.hang_up {
             return Ok(());
         }
@@ -92,12 +95,27 @@ pub struct Server {
 }
 
 impl Server {
+    /// Over plain HTTP.
     pub fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
+        Server::listen(Arc::new(script), None)
+    }
+
+    /// Over HTTPS, with a certificate for `localhost` that nobody has signed.
+    pub fn start_tls(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("localhost.key")).expect("the key is one");
+        let chain = vec![CertificateDer::from_pem_slice(include_bytes!("localhost.crt")).expect("it is one")];
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+            .expect("key and certificate belong together");
+        Server::listen(Arc::new(script), Some(Arc::new(config)))
+    }
+
+    fn listen(script: Arc<Script>, tls: Option<Arc<ServerConfig>>) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
         let authority = listener.local_addr().expect("is bound").to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
-        let script: Arc<Script> = Arc::new(script);
         let (log, stopped) = (Arc::clone(&requests), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -105,8 +123,11 @@ impl Server {
                     return;
                 }
                 let Ok(stream) = stream else { continue };
-                let (script, log) = (Arc::clone(&script), Arc::clone(&log));
-                std::thread::spawn(move || serve(stream, &*script, &log));
+                let (script, log, tls) = (Arc::clone(&script), Arc::clone(&log), tls.clone());
+                std::thread::spawn(move || match tls {
+                    None => serve_plain(stream, &*script, &log),
+                    Some(config) => serve_tls(stream, config, &*script, &log),
+                });
             }
         });
         Server { authority, requests, stop, thread: Some(thread) }
@@ -134,18 +155,31 @@ impl Drop for Server {
     }
 }
 
-fn serve(mut stream: TcpStream, script: &Script, log: &Mutex<Vec<Request>>) {
-    // Closing with unread or lingering bytes resets the connection: for the client that is one more
-    // way for it to break, so errors of this side mean nothing.
-    let Some(request) = read_request(&mut stream) else { return };
-    log.lock().expect("no script panics while it holds the log").push(request.clone());
-    let _ = script(&request).send(&mut stream);
-    let _ = stream.shutdown(std::net::Shutdown::Write);
+// Closing with unread or lingering bytes resets the connection: for the client that is one more way
+// for it to break, so errors of this side mean nothing.
+
+fn serve_plain(mut stream: TcpStream, script: &Script, log: &Mutex<Vec<Request>>) {
+    serve(&mut stream, script, log);
+    let _ = stream.shutdown(Shutdown::Write);
     let _ = stream.read_to_end(&mut Vec::new());
 }
 
+fn serve_tls(stream: TcpStream, config: Arc<ServerConfig>, script: &Script, log: &Mutex<Vec<Request>>) {
+    let connection = ServerConnection::new(config).expect("the configuration is complete");
+    let mut stream = StreamOwned::new(connection, stream);
+    serve(&mut stream, script, log);
+    stream.conn.send_close_notify();
+    let _ = stream.flush();
+}
+
+fn serve(stream: &mut (impl Read + Write), script: &Script, log: &Mutex<Vec<Request>>) {
+    let Some(request) = read_request(stream) else { return };
+    log.lock().expect("no script panics while it holds the log").push(request.clone());
+    let _ = script(&request).send(stream);
+}
+
 /// `None` for what is no HTTP, such as the start of a TLS handshake.
-fn read_request(stream: &mut TcpStream) -> Option<Request> {
+fn read_request(stream: &mut impl Read) -> Option<Request> {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(b"\r\n\r\n") {

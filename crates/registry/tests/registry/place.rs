@@ -1,0 +1,74 @@
+//! Where a test pulls to: a real store in a temporary directory, and credentials of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use registry::{Error, PullOptions, Pulled};
+use spec::Reference;
+
+use crate::fixture::{Fixture, NAME};
+use crate::scripted::{Reply, Request, Server};
+
+/// A store that goes with the test.
+pub struct Place {
+    path: PathBuf,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("brig-registry-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("the temporary directory is writable");
+        Place { path }
+    }
+
+    pub fn store(&self) -> image::Store {
+        image::Store::open(&self.path.join("root")).expect("a store opens in an empty directory")
+    }
+
+    /// For other files of the test.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn options(&self) -> PullOptions {
+        // Not the user's own, whatever this test runs as.
+        PullOptions { credentials_file: Some(self.path.join("config.json")), ..PullOptions::default() }
+    }
+
+    pub fn log_in(&self, registry: &str) {
+        let text = format!(r#"{{"auths":{{"{registry}":{{"auth":"dXNlcjpzZWNyZXQ="}}}}}}"#);
+        std::fs::write(self.path.join("config.json"), text).expect("the temporary directory is writable");
+    }
+
+    pub fn pull(&self, server: &Server) -> Result<Pulled, Error> {
+        self.pull_as(&format!("{}/{NAME}", server.authority), &self.options())
+    }
+
+    pub fn pull_as(&self, name: &str, options: &PullOptions) -> Result<Pulled, Error> {
+        let reference = Reference::parse(name).expect("tests use valid names");
+        registry::pull(&self.store(), &reference, options, &mut |_| ())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+/// The header for user:secret, whom `log_in` stores.
+pub const BASIC: &str = "Basic dXNlcjpzZWNyZXQ=";
+
+/// Pulls what `script` serves in place of an image with one layer; gives the error's text.
+pub fn failure(script: impl Fn(&Fixture, &Request) -> Reply + Send + Sync + 'static) -> (Error, Server) {
+    let image = Fixture::new(&[1000]);
+    let server = Server::start(move |request| script(&image, request));
+    let place = Place::new();
+    let error = place.pull(&server).expect_err("the script breaks the pull");
+    let name = format!("{}/{NAME}:latest", server.authority);
+    assert!(place.store().resolve(&name).is_err(), "no half-made image after {error}");
+    assert!(!error.to_string().contains('\n'), "one line: {error}");
+    (error, server)
+}
