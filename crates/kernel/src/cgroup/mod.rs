@@ -1,1 +1,172 @@
+//! Control groups of version 1, hybrid and version 2, through their file systems: limits, devices,
+//! freezing, killing, counters. `Layout::detect` decides which version once; `v1` and `v2` offer
+//! the same functions in the same order. Only groups that the caller names are touched, except that
+//! version 2 needs controllers switched on in their parents. No systemd, no scopes.
 
+mod devices;
+mod file;
+mod hierarchy;
+mod layout;
+mod resources;
+mod stats;
+mod tree;
+mod v1;
+mod v2;
+
+#[cfg(test)]
+mod tests;
+
+pub use devices::{Access, DeviceKind, DeviceRule, DeviceState, Exception};
+pub use hierarchy::{Controller, Hierarchy};
+pub use layout::Layout;
+pub use resources::{Cpu, Limit, Memory, Resources};
+pub use stats::{CpuStats, IoStats, MemoryStats, PidsStats, Stats};
+
+use crate::signal::Signal;
+use crate::{Context, Result};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+/// A group by its name; nothing is held open and nothing is remembered, the kernel is asked.
+#[derive(Debug, Clone)]
+pub enum Cgroup {
+    V1(v1::Cgroup),
+    V2(v2::Cgroup),
+}
+
+/// The open files through which a new process enters a group: `clone3` takes `directory`, and the
+/// child calls `enter` before it does anything else.
+#[derive(Debug, Default)]
+pub struct Entry {
+    /// Version 1's `tasks` files.
+    tasks: Vec<OwnedFd>,
+    directory: Option<OwnedFd>,
+}
+
+impl Entry {
+    /// For CLONE_INTO_CGROUP. None on version 1 (but there is one on hybrid machines with systemd).
+    pub fn directory(&self) -> Option<BorrowedFd<'_>> {
+        self.directory.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Moves the calling thread, which must be its process's only one. To be called in the child:
+    /// it allocates nothing and takes no locks. Nothing is to be done on version 2.
+    ///
+    /// `tasks` and a `0` because the kernel lets a thread move itself without the global lock that
+    /// writing a pid to `cgroup.procs` takes: 10 µs a hierarchy instead of 6 to 20 ms.
+    pub fn enter(&self) -> rustix::io::Result<()> {
+        for tasks in &self.tasks {
+            while let Err(errno) = rustix::io::write(tasks, b"0") {
+                if errno != Errno::INTR {
+                    return Err(errno);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Readable (poll, epoll) when the group may have run out of memory, and on version 1 also when the
+/// group is removed. `Cgroup::oom_kills` says what happened; the kernel may still be counting, so
+/// ask it again after a process has ended.
+#[derive(Debug)]
+pub struct OomEvents(OwnedFd);
+
+impl OomEvents {
+    /// Takes the waiting events; does not block.
+    pub fn drain(&self) -> Result<()> {
+        let mut events = [0u8; 4096];
+        match rustix::io::read(&self.0, &mut events) {
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+            Err(errno) => Err(errno).during("read memory events of a cgroup"),
+        }
+    }
+}
+
+impl AsFd for OomEvents {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Calls the method of the version at hand.
+macro_rules! either {
+    ($self:ident.$method:ident($($argument:expr),*)) => {
+        match $self {
+            Cgroup::V1(cgroup) => cgroup.$method($($argument),*),
+            Cgroup::V2(cgroup) => cgroup.$method($($argument),*),
+        }
+    };
+}
+
+impl Cgroup {
+    pub fn exists(&self) -> bool {
+        either!(self.exists())
+    }
+
+    /// The group's directories, for people and for mounting them into a container.
+    pub fn directories(&self) -> Vec<PathBuf> {
+        either!(self.directories())
+    }
+
+    /// For a process that shall run in this group, its first one or one that joins.
+    /// `ENOENT` when there is no such group.
+    pub fn entry(&self) -> Result<Entry> {
+        either!(self.entry())
+    }
+
+    /// Changes what `resources` asks for and leaves the rest. Stops at the first error.
+    pub fn set(&self, resources: &Resources) -> Result<()> {
+        either!(self.set(resources))
+    }
+
+    /// Stops all processes; returns when they stand. Thaws again when they do not within 10 seconds.
+    pub fn freeze(&self) -> Result<()> {
+        either!(self.freeze())
+    }
+
+    pub fn thaw(&self) -> Result<()> {
+        either!(self.thaw())
+    }
+
+    pub fn is_frozen(&self) -> Result<bool> {
+        either!(self.is_frozen())
+    }
+
+    /// Of this group and those beneath, in no order. Empty when there is no such group.
+    pub fn processes(&self) -> Result<Vec<i32>> {
+        either!(self.processes())
+    }
+
+    /// Sends `signal` to all processes, those forked meanwhile included. SIGKILL ends a frozen group
+    /// too. Does not wait for the end.
+    pub fn kill(&self, signal: Signal) -> Result<()> {
+        either!(self.kill(signal))
+    }
+
+    pub fn stats(&self) -> Result<Stats> {
+        either!(self.stats())
+    }
+
+    /// Processes that the kernel killed because the group's memory was used up. 0 when there is no
+    /// such group.
+    pub fn oom_kills(&self) -> Result<u64> {
+        either!(self.oom_kills())
+    }
+
+    pub fn oom_event_fd(&self) -> Result<OomEvents> {
+        either!(self.oom_event_fd())
+    }
+
+    /// In bytes; `None` is unlimited.
+    pub fn memory_limit(&self) -> Result<Option<u64>> {
+        either!(self.memory_limit())
+    }
+
+    /// Removes the group and all beneath it; `Ok` when there is none. Waits up to a second for
+    /// processes that are just ending, then `EBUSY`. Its parents stay.
+    pub fn remove(&self) -> Result<()> {
+        either!(self.remove())
+    }
+}

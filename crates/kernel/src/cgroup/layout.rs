@@ -1,0 +1,190 @@
+//! Which control group hierarchies this machine has and where. The usual places are asked with a
+//! few stat calls, because the mount table of a busy machine is long; only when they hold nothing
+//! it is read. Hybrid machines (controllers on version 1, an empty version 2 beside them) are
+//! version 1 for us.
+
+use crate::cgroup::hierarchy::{Controller, Hierarchy};
+use crate::cgroup::{Cgroup, Resources, v1, v2};
+use crate::{Context, Error, Result};
+use rustix::io::Errno;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+const USUAL_PLACE: &str = "/sys/fs/cgroup";
+/// linux/magic.h
+const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
+const CGROUP_SUPER_MAGIC: u64 = 0x0027_e0eb;
+
+#[derive(Debug, Clone)]
+pub enum Layout {
+    /// The hierarchies, the one that stands for the whole group first.
+    V1(Vec<Hierarchy>),
+    /// The mount point.
+    V2(PathBuf),
+}
+
+impl Layout {
+    /// `ENOENT` when no control groups are mounted that we could use.
+    pub fn detect() -> Result<Layout> {
+        if magic(Path::new(USUAL_PLACE)) == Some(CGROUP2_SUPER_MAGIC) {
+            return Ok(Layout::V2(USUAL_PLACE.into()));
+        }
+        let usual = usual_v1()?;
+        if !usual.is_empty() {
+            return Ok(Layout::V1(usual));
+        }
+        let table = std::fs::read_to_string("/proc/self/mountinfo").during_at("read", "/proc/self/mountinfo")?;
+        parse(&table).ok_or_else(|| {
+            let action =
+                "find control groups: none are mounted; mount them with `mount -t cgroup2 cgroup2 /sys/fs/cgroup`";
+            Error::new(action, Errno::NOENT)
+        })
+    }
+
+    pub fn is_v2(&self) -> bool {
+        matches!(self, Layout::V2(_))
+    }
+
+    /// Makes the group `name` (a relative path such as `brig/x`; parents are made and stay) and sets
+    /// its limits. On an error nothing is left. A group left over by a dead owner is replaced, one
+    /// with processes is `EEXIST`. Two callers must not make the same name at once.
+    pub fn create(&self, name: &str, resources: &Resources) -> Result<Cgroup> {
+        match self {
+            Layout::V1(hierarchies) => v1::create(hierarchies, name, resources).map(Cgroup::V1),
+            Layout::V2(mount) => v2::create(mount, name, resources).map(Cgroup::V2),
+        }
+    }
+
+    /// The group `name`, whether it exists or not (`Cgroup::exists`): no file is touched.
+    pub fn open(&self, name: &str) -> Result<Cgroup> {
+        match self {
+            Layout::V1(hierarchies) => v1::open(hierarchies, name).map(Cgroup::V1),
+            Layout::V2(mount) => v2::open(mount, name).map(Cgroup::V2),
+        }
+    }
+
+    /// Whether the kernel accounts swap, so that `memory.swap` can be limited. On version 1 that
+    /// may take `swapaccount=1` on the kernel's command line.
+    pub fn limits_swap(&self) -> bool {
+        match self {
+            Layout::V1(hierarchies) => v1::limits_swap(hierarchies),
+            Layout::V2(_) => Path::new("/proc/swaps").exists(),
+        }
+    }
+}
+
+fn magic(path: &Path) -> Option<u64> {
+    rustix::fs::statfs(path).ok().map(|s| s.f_type as u64)
+}
+
+/// `/sys/fs/cgroup/<controller>`, of which some may be links to a directory shared by several
+/// (`cpu` and `cpuacct` to `cpu,cpuacct`): the same device then. Empty without the memory
+/// controller there, which says that this is not the usual arrangement.
+fn usual_v1() -> Result<Vec<Hierarchy>> {
+    let place = Path::new(USUAL_PLACE);
+    if magic(&place.join("memory")) != Some(CGROUP_SUPER_MAGIC) {
+        return Ok(Vec::new());
+    }
+    let outside = std::fs::metadata(place).during_at("look at", place)?.dev();
+    let mut found: Vec<(u64, Hierarchy)> = Vec::new();
+    for controller in Controller::ALL {
+        let path = place.join(controller.directory());
+        // Plain directories without a mount have the device of what is around them.
+        let Some(device) = std::fs::metadata(&path).ok().map(|m| m.dev()).filter(|&device| device != outside) else {
+            continue;
+        };
+        match found.iter_mut().find(|(known, _)| *known == device) {
+            Some((_, hierarchy)) => hierarchy.add(controller),
+            None => found.push((device, Hierarchy::new(path, controller))),
+        }
+    }
+    Ok(found.into_iter().map(|(_, hierarchy)| hierarchy).collect())
+}
+
+/// Finds the hierarchies in /proc/self/mountinfo (proc_pid_mountinfo(5)), wherever they are.
+fn parse(table: &str) -> Option<Layout> {
+    let mut unified = None;
+    let mut hierarchies: Vec<Hierarchy> = Vec::new();
+    for line in table.lines() {
+        let Some((mount, file_system)) = line.split_once(" - ") else { continue };
+        let Some(point) = mount.split(' ').nth(4).map(unescape) else { continue };
+        let mut words = file_system.split(' ');
+        match (words.next(), words.nth(1)) {
+            (Some("cgroup2"), _) => unified = unified.or(Some(point)),
+            (Some("cgroup"), Some(options)) => {
+                let known = |c: &Controller| hierarchies.iter().any(|h| h.has(*c));
+                let named = |c: &Controller| options.split(',').any(|option| option == c.option());
+                let mut new = Controller::ALL.into_iter().filter(|c| named(c) && !known(c));
+                if let Some(first) = new.next() {
+                    let mut hierarchy = Hierarchy::new(point, first);
+                    new.for_each(|c| hierarchy.add(c));
+                    hierarchies.push(hierarchy);
+                }
+            }
+            _ => {}
+        }
+    }
+    if !hierarchies.iter().any(|h| Controller::ALL.into_iter().any(|c| c.limits() && h.has(c))) {
+        return unified.map(Layout::V2);
+    }
+    hierarchies.extend(unified.map(|point| Hierarchy::new(point, Controller::Unified)));
+    hierarchies.sort_by_key(|h| Controller::ALL.into_iter().position(|c| h.has(c)));
+    Some(Layout::V1(hierarchies))
+}
+
+/// Spaces, tabs, line feeds and backslashes are three octal digits after a backslash.
+fn unescape(text: &str) -> PathBuf {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(table: &str, expected: &str) {
+        let text = match parse(table) {
+            None => "none".to_owned(),
+            Some(Layout::V2(point)) => format!("v2 {}", point.display()),
+            Some(Layout::V1(all)) => {
+                let names = |h: &Hierarchy| {
+                    Controller::ALL
+                        .into_iter()
+                        .filter(|c| h.has(*c))
+                        .map(|c| c.directory())
+                        .collect::<Vec<_>>()
+                        .join("+")
+                };
+                all.iter().map(|h| format!("{}={}", names(h), h.mount.display())).collect::<Vec<_>>().join(" ")
+            }
+        };
+        assert_eq!(text, expected, "{table}");
+    }
+
+    #[test]
+    fn the_mount_table_is_understood() {
+        check("", "none");
+        check("31 23 0:28 / / rw - ext4 /dev/vda rw", "none");
+        check("31 23 0:28 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate", "v2 /sys/fs/cgroup");
+        check(
+            "33 31 0:30 / /cg/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n32 31 0:29 / /cg/my\\040memory rw - cgroup cgroup rw,memory\n\
+             34 31 0:30 / /else/cpu rw - cgroup cgroup rw,cpu,cpuacct\n40 31 0:37 / /cg/systemd rw - cgroup cgroup rw,name=systemd\n\
+             41 31 0:38 / /cg/unified rw - cgroup2 cgroup2 rw\n42 31 0:39 / /cg/net_cls rw - cgroup cgroup rw,net_cls",
+            "memory=/cg/my memory cpuacct+cpu=/cg/cpu,cpuacct systemd=/cg/systemd unified=/cg/unified",
+        );
+        check(
+            "40 31 0:37 / /cg/systemd rw - cgroup cgroup rw,name=systemd\n41 31 0:38 / /cg/unified rw - cgroup2 cgroup2 rw",
+            "v2 /cg/unified",
+        );
+    }
+
+    #[test]
+    fn both_ways_to_detect_agree_here() {
+        let (Ok(found), Ok(table)) = (Layout::detect(), std::fs::read_to_string("/proc/self/mountinfo")) else {
+            return;
+        };
+        assert_eq!(format!("{found:?}"), format!("{:?}", parse(&table).unwrap()));
+    }
+}

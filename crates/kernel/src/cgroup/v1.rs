@@ -1,0 +1,329 @@
+//! Version 1: a directory per hierarchy. Only those hierarchies are used that carry a limit or are
+//! needed to count and to kill: memory, cpuacct and blkio always, pids, devices, cpu and cpuset with
+//! a limit, the freezer when somebody freezes. Each costs about 70 µs in a container's life; in the
+//! others the processes stay where the caller is.
+//!
+//! The first hierarchy, usually memory, is the *home*: made first and removed last, so that it says
+//! whether the group exists and which processes it has.
+
+mod limits;
+mod stats;
+
+use crate::cgroup::devices::DeviceState;
+use crate::cgroup::hierarchy::{Controller, Hierarchy};
+use crate::cgroup::{Entry, OomEvents, Resources, Stats, file, tree};
+use crate::signal::Signal;
+use crate::{Context, Error, Result};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use std::collections::HashSet;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Clone)]
+pub struct Cgroup {
+    /// Never empty; the home first.
+    hierarchies: Vec<Hierarchy>,
+    name: String,
+}
+
+/// How long processes may take to stand still.
+const FREEZE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Rounds of moving processes that fork meanwhile.
+const GATHER_ROUNDS: u32 = 64;
+
+pub(super) fn create(hierarchies: &[Hierarchy], name: &str, resources: &Resources) -> Result<Cgroup> {
+    let cgroup = open(hierarchies, name)?;
+    let devices = check(resources)?;
+    let mut wanted = limited(resources);
+    wanted.retain(|&c| c != Controller::Devices || !devices.is_everything());
+    for &controller in &wanted {
+        cgroup.find(controller)?;
+    }
+    wanted.extend([Controller::Memory, Controller::Cpuacct, Controller::Blkio]);
+    if Path::new("/run/systemd/system").is_dir() {
+        wanted.extend([Controller::Systemd, Controller::Unified]);
+    }
+    let undo = match cgroup.make(&wanted) {
+        Err(error) if error.errno == Errno::EXIST => {
+            // Left over from an owner that was killed; its limits and its freezer must not live on.
+            tree::check_unused(&cgroup.home())?;
+            cgroup.remove()?;
+            cgroup.make(&wanted)?
+        }
+        made => made?,
+    };
+    limits::apply(&cgroup, resources)?;
+    limits::write_devices(&cgroup, &DeviceState::everything().writes_to(&devices))?;
+    undo.keep();
+    Ok(cgroup)
+}
+
+pub(super) fn open(hierarchies: &[Hierarchy], name: &str) -> Result<Cgroup> {
+    tree::check_name(name)?;
+    Ok(Cgroup { hierarchies: hierarchies.to_vec(), name: name.to_owned() })
+}
+
+pub(super) fn limits_swap(hierarchies: &[Hierarchy]) -> bool {
+    let memory = hierarchies.iter().find(|h| h.has(Controller::Memory));
+    memory.is_some_and(|h| h.mount.join("memory.memsw.limit_in_bytes").exists())
+}
+
+/// Refuses what no order of writes could bring about. Returns what the device rules come to.
+fn check(resources: &Resources) -> Result<DeviceState> {
+    resources.memory.check()?;
+    if let Some((file, _)) = resources.unified.first() {
+        let action =
+            format!("write {file}: this machine has cgroup version 1, without unified files; use the named limits");
+        return Err(Error::new(action, Errno::OPNOTSUPP));
+    }
+    DeviceState::of(&resources.devices)
+}
+
+/// The controllers that `resources` needs by name.
+fn limited(resources: &Resources) -> Vec<Controller> {
+    let all = [
+        (resources.memory.is_limited(), Controller::Memory),
+        (resources.pids_max.is_some(), Controller::Pids),
+        (resources.blkio_weight.is_some(), Controller::Blkio),
+        (!resources.devices.is_empty(), Controller::Devices),
+        (resources.cpu.has_bandwidth(), Controller::Cpu),
+        (resources.cpu.has_cpuset(), Controller::Cpuset),
+    ];
+    all.into_iter().filter(|(needed, _)| *needed).map(|(_, controller)| controller).collect()
+}
+
+impl Cgroup {
+    pub fn exists(&self) -> bool {
+        self.home().exists()
+    }
+
+    pub fn directories(&self) -> Vec<PathBuf> {
+        self.hierarchies.iter().map(|h| h.mount.join(&self.name)).filter(|dir| dir.exists()).collect()
+    }
+
+    pub fn entry(&self) -> Result<Entry> {
+        let mut entry = Entry::default();
+        for (index, hierarchy) in self.hierarchies.iter().enumerate() {
+            let dir = hierarchy.mount.join(&self.name);
+            let opened = if hierarchy.has(Controller::Unified) {
+                tree::open_dir(&dir).map(|fd| entry.directory = Some(fd))
+            } else {
+                file::open(&dir.join("tasks"), OFlags::WRONLY).map(|fd| entry.tasks.push(fd))
+            };
+            match opened {
+                // The group does not use this hierarchy; but it always uses its home.
+                Err(error) if error.errno == Errno::NOENT && index > 0 => {}
+                other => other?,
+            }
+        }
+        Ok(entry)
+    }
+
+    pub fn set(&self, resources: &Resources) -> Result<()> {
+        let devices = check(resources)?;
+        let limited = limited(resources);
+        for &controller in &limited {
+            self.add(controller)?;
+        }
+        limits::apply(self, resources)?;
+        if !resources.devices.is_empty() {
+            let list = file::read(&self.find(Controller::Devices)?, "devices.list")?;
+            let writes =
+                DeviceState::parse_list(&list).map_or_else(|| devices.writes_anew(), |now| now.writes_to(&devices));
+            limits::write_devices(self, &writes)?;
+        }
+        // Also where the hierarchy was there before: a caller may have been killed in between.
+        limited.into_iter().try_for_each(|controller| self.gather(controller))
+    }
+
+    pub fn freeze(&self) -> Result<()> {
+        self.add(Controller::Freezer)?;
+        let dir = self.find(Controller::Freezer)?;
+        // Frozen first: whatever moves in afterwards stops and forks no more.
+        file::write(&dir, "freezer.state", "FROZEN")?;
+        let frozen = self.gather(Controller::Freezer).and_then(|()| self.wait_until_frozen(&dir));
+        if frozen.is_err() {
+            self.thaw()?;
+        }
+        frozen
+    }
+
+    /// Writes again while some task is not stopped yet: the kernel then tries those again.
+    fn wait_until_frozen(&self, dir: &Path) -> Result<()> {
+        let deadline = Instant::now() + FREEZE_TIMEOUT;
+        let mut delay = Duration::from_micros(50);
+        while file::read(dir, "freezer.state")?.trim() != "FROZEN" {
+            if Instant::now() > deadline {
+                let action =
+                    "freeze cgroup: a process does not stop, perhaps it waits for a device or a network file system,";
+                return Err(Error::at(action, dir, Errno::TIMEDOUT));
+            }
+            std::thread::sleep(delay);
+            delay = (delay * 2).min(Duration::from_millis(10));
+            file::write(dir, "freezer.state", "FROZEN")?;
+        }
+        Ok(())
+    }
+
+    pub fn thaw(&self) -> Result<()> {
+        match self.directory(Controller::Freezer) {
+            Some(dir) => ignore_absent(file::write(&dir, "freezer.state", "THAWED")),
+            None => Ok(()),
+        }
+    }
+
+    pub fn is_frozen(&self) -> Result<bool> {
+        let Some(dir) = self.directory(Controller::Freezer) else { return Ok(false) };
+        Ok(file::read_if_there(&dir, "freezer.state")?.is_some_and(|state| state.trim() != "THAWED"))
+    }
+
+    pub fn processes(&self) -> Result<Vec<i32>> {
+        tree::members(&self.home(), "cgroup.procs")
+    }
+
+    pub fn kill(&self, signal: Signal) -> Result<()> {
+        let everyone = tree::signal_members(&self.home(), signal)?;
+        if signal != Signal::KILL {
+            return Ok(());
+        }
+        if !everyone {
+            // They fork faster than we kill; the frozen do not.
+            self.freeze()?;
+            tree::signal_members(&self.home(), signal)?;
+        }
+        self.thaw()
+    }
+
+    pub fn stats(&self) -> Result<Stats> {
+        stats::read(self)
+    }
+
+    pub fn oom_kills(&self) -> Result<u64> {
+        let Some(dir) = self.directory(Controller::Memory) else { return Ok(0) };
+        let text = file::read_if_there(&dir, "memory.oom_control")?.unwrap_or_default();
+        Ok(file::field(&text, "oom_kill").unwrap_or(0))
+    }
+
+    /// Documentation/admin-guide/cgroup-v1/memory.rst, section 10.
+    pub fn oom_event_fd(&self) -> Result<OomEvents> {
+        use rustix::event::EventfdFlags;
+        let dir = self.find(Controller::Memory)?;
+        let events =
+            rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).during("make eventfd")?;
+        let control = file::open(&dir.join("memory.oom_control"), OFlags::RDONLY)?;
+        file::write(&dir, "cgroup.event_control", &format!("{} {}", events.as_raw_fd(), control.as_raw_fd()))?;
+        Ok(OomEvents(events))
+    }
+
+    pub fn memory_limit(&self) -> Result<Option<u64>> {
+        let Some(dir) = self.directory(Controller::Memory) else { return Ok(None) };
+        file::number(&dir, "memory.limit_in_bytes")
+    }
+
+    pub fn remove(&self) -> Result<()> {
+        // The home last: while it is there, `create` knows that there may be more.
+        self.hierarchies.iter().rev().try_for_each(|h| tree::remove(&h.mount.join(&self.name)))
+    }
+
+    /// The directory in the hierarchy of `controller`, which need not exist. None: not mounted.
+    fn directory(&self, controller: Controller) -> Option<PathBuf> {
+        let hierarchy = self.hierarchies.iter().find(|h| h.has(controller))?;
+        Some(hierarchy.mount.join(&self.name))
+    }
+
+    fn find(&self, controller: Controller) -> Result<PathBuf> {
+        self.directory(controller).ok_or_else(|| {
+            let name = controller.directory();
+            let action = format!(
+                "find cgroup controller {name}: it is not mounted; do that with `mkdir -p /sys/fs/cgroup/{name} && \
+                 mount -t cgroup -o {name} cgroup /sys/fs/cgroup/{name}`, or leave its limit out"
+            );
+            Error::new(action, Errno::NOENT)
+        })
+    }
+
+    fn home(&self) -> PathBuf {
+        self.hierarchies[0].mount.join(&self.name)
+    }
+
+    /// Makes the home and the directories of `wanted`, as far as they are mounted.
+    fn make(&self, wanted: &[Controller]) -> Result<tree::Undo> {
+        let mut undo = tree::Undo::default();
+        for (index, hierarchy) in self.hierarchies.iter().enumerate() {
+            if index == 0 || wanted.iter().any(|&controller| hierarchy.has(controller)) {
+                self.make_in(hierarchy, &mut undo)?;
+            }
+        }
+        Ok(undo)
+    }
+
+    fn make_in(&self, hierarchy: &Hierarchy, undo: &mut tree::Undo) -> Result<()> {
+        tree::make(&hierarchy.mount, &self.name, undo)?;
+        if hierarchy.has(Controller::Cpuset) {
+            // No process may enter before both lists have something in them.
+            for list in ["cpuset.cpus", "cpuset.mems"] {
+                inherit(&hierarchy.mount, &hierarchy.mount.join(&self.name), list)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes this existing group use the hierarchy of `controller` too; empty, see `gather`.
+    fn add(&self, controller: Controller) -> Result<()> {
+        self.find(controller)?;
+        if !self.exists() {
+            return Err(Error::at("change cgroup", self.home(), Errno::NOENT));
+        }
+        for hierarchy in self.hierarchies.iter().filter(|h| h.has(controller)) {
+            let mut undo = tree::Undo::default();
+            match self.make_in(hierarchy, &mut undo) {
+                Err(error) if error.errno == Errno::EXIST => {}
+                made => made?,
+            }
+            undo.keep();
+        }
+        Ok(())
+    }
+
+    /// Moves all processes of the home into the hierarchy of `controller`, those forked meanwhile
+    /// too. By pid and therefore slow (see `Entry::enter`) and blind to a pid that a stranger takes
+    /// over between listing and moving; both only when a running container is changed.
+    fn gather(&self, controller: Controller) -> Result<()> {
+        let dir = self.find(controller)?;
+        for _ in 0..GATHER_ROUNDS {
+            let inside: HashSet<i32> = tree::members(&dir, "cgroup.procs")?.into_iter().collect();
+            let outside: Vec<i32> = self.processes()?.into_iter().filter(|pid| !inside.contains(pid)).collect();
+            if outside.is_empty() {
+                return Ok(());
+            }
+            for pid in outside {
+                match file::write(&dir, "cgroup.procs", &pid.to_string()) {
+                    Err(error) if error.errno == Errno::SRCH => {}
+                    other => other?,
+                }
+            }
+        }
+        Err(Error::at("move processes into cgroup, as new ones keep appearing,", dir, Errno::AGAIN))
+    }
+}
+
+/// What cpuset file `list` of `dir` says, taken over from the parent where it is empty still.
+fn inherit(mount: &Path, dir: &Path, list: &str) -> Result<String> {
+    let own = file::read(dir, list)?.trim().to_owned();
+    if !own.is_empty() || dir == mount {
+        return Ok(own);
+    }
+    // `dir` is below `mount` and so has a parent.
+    let inherited = inherit(mount, dir.parent().unwrap_or(mount), list)?;
+    file::write(dir, list, &inherited)?;
+    Ok(inherited)
+}
+
+fn ignore_absent(result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.errno == Errno::NOENT => Ok(()),
+        other => other,
+    }
+}
