@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use kernel::beneath::Root;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
 /// Far above any real file, far below what would hurt.
@@ -52,7 +53,7 @@ fn resolve_in(passwd: &[u8], group_file: &[u8], user: &str, groups: &[String]) -
     for extra in groups {
         resolved.additional_gids.push(find_group(group_file, extra)?);
     }
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     resolved.additional_gids.retain(|gid| seen.insert(*gid));
     Ok(resolved)
 }
@@ -92,6 +93,15 @@ fn number(text: &str) -> Result<Option<u32>> {
         Ok(id) if id <= ID_MAX => Ok(Some(id)),
         _ => Err(Error::Invalid(format!("uids and gids must be in range 0-{ID_MAX}: {text}"))),
     }
+}
+
+/// For `top`: the first name of each number.
+pub(crate) fn names_by_id(passwd: &[u8]) -> HashMap<u32, String> {
+    let mut names = HashMap::new();
+    for entry in passwd_entries(passwd) {
+        names.entry(entry.uid).or_insert_with(|| String::from_utf8_lossy(entry.name).into_owned());
+    }
+    names
 }
 
 struct PasswdEntry<'a> {
