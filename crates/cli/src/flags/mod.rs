@@ -4,10 +4,46 @@
 //! table and no other, and help (`help.rs`) is drawn from the same rows that the parser (`parse.rs`) reads.
 //! What a flag's value means is in `value/`; nothing here talks to the engine's state.
 
+pub mod attach;
+pub mod commit;
+pub mod common;
+pub mod container;
+pub mod container_prune;
+pub mod cp;
+pub mod create;
+pub mod diff;
+pub mod exec;
+pub mod export;
+pub mod hello_inside;
 pub mod help;
+pub mod images;
+pub mod import;
+pub mod inspect;
+pub mod kill;
+pub mod load;
+pub mod logs;
 pub mod parse;
+pub mod pause;
+pub mod ps;
+pub mod pull;
+pub mod rename;
+pub mod restart;
+pub mod rm;
+pub mod rmi;
+pub mod run;
+pub mod save;
+pub mod start;
+pub mod stats;
+pub mod stop;
 pub mod suggest;
+pub mod tag;
+pub mod top;
+pub mod unpause;
+pub mod update;
 pub mod value;
+pub mod version;
+pub mod volume;
+pub mod wait;
 
 pub use parse::Parsed;
 

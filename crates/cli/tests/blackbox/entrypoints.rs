@@ -29,7 +29,7 @@ fn image_and_flags_are_combined_as_in_docker() {
         assert_eq!(brig.ok(&format!("run --rm {rest}")), expected, "run --rm {rest}");
     }
     brig.fails("run --rm --entrypoint '' both", 125, "no command specified");
-    brig.ok("create --name c both other");
-    assert_eq!(brig.inspect("c", "{{json .Config.Entrypoint}} {{json .Config.Cmd}} {{.Path}} {{json .Args}}"),
+    brig.ok("create --name box both other");
+    assert_eq!(brig.inspect("box", "{{json .Config.Entrypoint}} {{json .Config.Cmd}} {{.Path}} {{json .Args}}"),
         r#"["echo","entry"] ["other"] echo ["entry","other"]"#);
 }

@@ -46,9 +46,9 @@ fn comes_from_the_image_and_can_be_overridden() {
     brig.command("import -c 'ENV A=image B=\"two words\"' - withenv").send(crate::harness::image::busybox_tar()).expect(0);
     assert_eq!(brig.ok("run --rm withenv sh -c 'echo $A, $B'"), "image, two words");
     assert_eq!(brig.ok("run --rm -e A=flag withenv sh -c 'echo $A, $B'"), "flag, two words");
-    brig.ok("run -d --name c -e C=run withenv sleep 1000");
-    assert_eq!(brig.ok("exec -e D=exec c sh -c 'echo $A $C $D'"), "image run exec");
-    assert_eq!(brig.inspect("c", "{{index .Config.Env 0}}"), "C=run");
+    brig.ok("run -d --name box -e C=run withenv sleep 1000");
+    assert_eq!(brig.ok("exec -e D=exec box sh -c 'echo $A $C $D'"), "image run exec");
+    assert_eq!(brig.inspect("box", "{{index .Config.Env 0}}"), "C=run");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! 128 + n (ended by signal n).
 
 use crate::harness::Brig;
+use crate::harness::sandbox::is_docker;
 
 /// `run --rm REST` ends with this code and says this on standard error.
 #[track_caller]
@@ -26,7 +27,7 @@ fn of_run() {
         ("-w /bin bb ./nosuch", 127, "no such file or directory"),
         ("bb /etc/passwd", 126, "permission denied"),
         ("bb /etc", 126, ""),
-        ("-w /etc/passwd bb true", 126, "not a directory"),
+        ("-w /etc/passwd bb true", 125, "not a directory"),
         ("--no-such-flag bb true", 125, "unknown flag: --no-such-flag"),
         ("--memory bb", 125, ""),
         ("", 1, "requires at least 1 argument"),
@@ -45,38 +46,44 @@ fn a_script_without_an_interpreter_cannot_be_executed() {
     let text = brig.write("text", "not a program\n");
     let lost = brig.write("lost", "#!/no/such/interpreter\n");
     crate::harness::process::tool("chmod", &["755", &text, &lost]);
-    check(&brig, &format!("-v {text}:/x bb /x"), 126, "exec format error");
+    // docker's runtime finds out too late and ends with 255; podman and we say what it is.
+    let code = if is_docker() { 255 } else { 126 };
+    check(&brig, &format!("-v {text}:/x bb /x"), code, "exec format error");
     check(&brig, &format!("-v {lost}:/x bb /x"), 127, "no such file or directory");
 }
 
 #[test]
 fn without_rm_a_container_that_could_not_start_stays_as_created() {
     let brig = Brig::new();
-    brig.run("run --name c bb nosuch").expect(127);
-    assert_eq!(brig.inspect("c", "{{.State.Status}} {{.State.ExitCode}}"), "created 127");
-    brig.fails("start c", 1, "nosuch");
-    brig.fails("start -a c", 1, "nosuch");
-    brig.run("run -d --name d bb nosuch").expect(127).says("nosuch");
+    brig.run("run --name box bb nosuch").expect(127);
+    assert_eq!(brig.inspect("box", "{{.State.Status}} {{.State.ExitCode}}"), "created 127");
+    brig.fails("start box", 1, "nosuch");
+    brig.fails("start -a box", 1, "nosuch");
+    brig.run("run -d --name other bb nosuch").expect(127).says("nosuch");
 }
 
 #[test]
 fn of_exec() {
     let brig = Brig::new();
-    brig.ok("run -d --name c bb sleep 1000");
+    brig.ok("run -d --name box bb sleep 1000");
     for (rest, code, stderr) in [
-        ("c true", 0, ""),
-        ("c sh -c 'exit 9'", 9, ""),
-        ("c sh -c 'kill -9 $$'", 137, ""),
-        ("c nosuch", 127, "executable file not found in $PATH"),
-        ("c /etc/passwd", 126, "permission denied"),
+        ("box true", 0, ""),
+        ("box sh -c 'exit 9'", 9, ""),
+        ("box sh -c 'kill -9 $$'", 137, ""),
+        ("box nosuch", 127, "executable file not found in $PATH"),
+        ("box /etc/passwd", 126, "permission denied"),
         ("nosuch true", 1, "no such container"),
-        ("c", 1, "requires at least 2 arguments"),
-        ("--nosuch c true", 125, "unknown flag"),
+        ("box", 1, "requires at least 2 arguments"),
+        ("--nosuch box true", 125, "unknown flag"),
     ] {
-        brig.run(&format!("exec {rest}")).expect(code).says(stderr);
+        let output = brig.run(&format!("exec {rest}")).expect(code);
+        // docker prints the runtime's messages on standard output here.
+        if !is_docker() {
+            output.says(stderr);
+        }
     }
-    brig.ok("stop -t 0 c");
-    brig.run("exec c true").expect(1).says("is not running");
+    brig.ok("stop -t 0 box");
+    brig.run("exec box true").expect(1).says("is not running");
 }
 
 #[test]
@@ -118,9 +125,9 @@ fn of_other_commands() {
 #[test]
 fn one_bad_name_among_good_ones() {
     let brig = Brig::new();
-    brig.ok("create --name a bb true");
-    brig.ok("create --name b bb true");
-    let output = brig.run("rm a nosuch b").expect(1).says("no such container: nosuch");
-    assert_eq!(output.text(), "a\nb");
+    brig.ok("create --name aa bb true");
+    brig.ok("create --name bb2 bb true");
+    let output = brig.run("rm aa nosuch bb2").expect(1).says("no such container: nosuch");
+    assert_eq!(output.text(), "aa\nbb2");
     assert_eq!(brig.ok("ps -aq"), "");
 }

@@ -47,9 +47,9 @@ fn much_data_in_both_directions() {
 #[test]
 fn much_data_through_exec() {
     let brig = Brig::new();
-    brig.ok("run -d --name c bb sleep 1000");
+    brig.ok("run -d --name box bb sleep 1000");
     let data = noise(MEGABYTES << 20);
-    let output = brig.command("exec -i c cat").send(&data).expect(0);
+    let output = brig.command("exec -i box cat").send(&data).expect(0);
     assert_eq!(image::digest(&output.stdout), image::digest(&data), "{} of {} bytes", output.stdout.len(), data.len());
 }
 
@@ -87,13 +87,13 @@ fn a_slow_reader_loses_nothing() {
 fn a_reader_that_goes_away_ends_the_run() {
     let brig = Brig::new();
     let mut command = brig.bare();
-    command.args(words::split("run --rm --name c bb yes"));
+    command.args(words::split("run --rm --name box bb yes"));
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
     let mut buffer = [0; 1000];
     child.stdout.take().expect("a pipe").read_exact(&mut buffer).expect("some output");
     assert!(buffer.starts_with(b"y\ny\n"));
     // What becomes of the container is docker's and our own affair; the command must not spin or hang.
-    brig.run("kill c");
+    brig.run("kill box");
     wait_until("run ends", || child.try_wait().expect("a child"));
 }
 
@@ -112,16 +112,16 @@ fn conversation_line_by_line() {
 fn a_run_ends_with_its_command_though_stdin_is_open() {
     let brig = Brig::new();
     brig.command("run --rm -i bb true").start().wait().expect(0);
-    brig.ok("run -d --name c bb sleep 1000");
-    brig.command("exec -i c true").start().wait().expect(0);
+    brig.ok("run -d --name box bb sleep 1000");
+    brig.command("exec -i box true").start().wait().expect(0);
 }
 
 #[test]
 fn a_background_process_of_exec_does_not_hold_it() {
     let brig = Brig::new();
-    brig.ok("run -d --name c bb sleep 1000");
-    assert_eq!(brig.ok("exec -d c sh -c 'echo x >/made; sleep 100'"), "");
-    wait_until("the detached command ran", || (brig.run("exec c cat /made").text() == "x").then_some(()));
+    brig.ok("run -d --name box bb sleep 1000");
+    assert_eq!(brig.ok("exec -d box sh -c 'echo x >/made; sleep 100'"), "");
+    wait_until("the detached command ran", || (brig.run("exec box cat /made").text() == "x").then_some(()));
 }
 
 #[test]

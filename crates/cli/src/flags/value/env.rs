@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-/// `KEY=VALUE`, or `KEY` alone, which takes the caller's value and vanishes when there is none.
-pub fn variable(text: &str) -> Result<Option<String>, String> {
+/// `KEY=VALUE`, or `KEY` alone, which takes the caller's value. Where there is none `KEY` stays alone: that removes the
+/// image's variable.
+pub fn variable(text: &str) -> Result<String, String> {
     match text.split_once('=') {
         Some(("", _)) => Err(format!("invalid environment variable: {text}")),
-        Some(_) => Ok(Some(text.to_owned())),
+        Some(_) => Ok(text.to_owned()),
         None if text.is_empty() => Err("invalid environment variable: empty name".to_owned()),
-        None => inherited(text),
+        None => Ok(inherited(text)?.unwrap_or_else(|| text.to_owned())),
     }
 }
 
@@ -77,10 +78,10 @@ mod tests {
 
     #[test]
     fn variables() {
-        assert_eq!(variable("A=b=c"), Ok(Some("A=b=c".into())));
-        assert_eq!(variable("BRIG_SURELY_NOT_SET"), Ok(None));
+        assert_eq!(variable("A=b=c"), Ok("A=b=c".into()));
+        assert_eq!(variable("BRIG_SURELY_NOT_SET"), Ok("BRIG_SURELY_NOT_SET".into()));
         assert_eq!(variable("=x"), Err("invalid environment variable: =x".into()));
-        assert!(variable("PATH").unwrap().unwrap().starts_with("PATH="));
+        assert!(variable("PATH").unwrap().starts_with("PATH="));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub trait Shape {
     fn missing(&self, field: &str) -> String;
     /// Whether `json` escapes `<`, `>` and `&` in whole objects.
     fn escapes_html(&self) -> bool;
+    /// Whether this is the header line of a table: docker's functions then leave their first argument alone.
+    fn is_header(&self) -> bool;
 }
 
 /// The Go type that a JSON null or object stands for.

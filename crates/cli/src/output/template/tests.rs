@@ -34,6 +34,10 @@ impl Shape for Inspect {
     fn escapes_html(&self) -> bool {
         false
     }
+
+    fn is_header(&self) -> bool {
+        false
+    }
 }
 
 fn data() -> Value {

@@ -1,0 +1,54 @@
+//! `brig attach`.
+
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
+use super::common;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "attach",
+    usage: &["[OPTIONS] CONTAINER"],
+    about: "Attach local standard input, output, and error streams to a running container",
+    details: "",
+    aliases: &["container attach"],
+    flags: &[&[
+        common::DETACH_KEYS,
+        Flag::switch("no-stdin", "Do not attach STDIN"),
+        Flag::switch("sig-proxy", "Proxy all received signals to the process").default("true"),
+    ]],
+    absent: &[],
+    positional: Positional::exactly(1),
+    flags_first: false,
+    examples: &[
+        Example { about: "Go back to a container left with ctrl-p ctrl-q", line: "brig attach shell" },
+    ],
+};
+
+/// What `attach` was asked for.
+pub struct Attach {
+    pub container: String,
+    pub detach_keys: Vec<u8>,
+    pub no_stdin: bool,
+    pub sig_proxy: bool,
+}
+
+/// Reads the flags.
+pub fn read(parsed: Parsed) -> Result<Attach, Misuse> {
+    Ok(Attach {
+        detach_keys: common::detach_keys(&parsed)?,
+        no_stdin: parsed.on("no-stdin"),
+        sig_proxy: parsed.switch("sig-proxy").unwrap_or(true),
+        container: parsed.arguments.into_iter().next().unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+
+    #[test]
+    fn detach_keys() {
+        assert_eq!(read(words(&COMMAND, "a").unwrap()).unwrap().detach_keys, [16, 17]);
+        assert!(read(words(&COMMAND, "--detach-keys foo a").unwrap()).is_err());
+    }
+}

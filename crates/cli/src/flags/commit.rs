@@ -1,0 +1,64 @@
+//! `brig commit`.
+
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
+use engine::commit::CommitOptions;
+use spec::Reference;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "commit",
+    usage: &["[OPTIONS] CONTAINER [REPOSITORY[:TAG]]"],
+    about: "Create a new image from a container's changes",
+    details: "",
+    aliases: &["container commit"],
+    flags: &[&[
+        Flag::value("author", "string", "Author (e.g., \"John Hannibal Smith <hannibal@a-team.com>\")").short('a'),
+        Flag::value("change", "list", "Apply Dockerfile instruction to the created image").short('c'),
+        Flag::value("message", "string", "Commit message").short('m'),
+        Flag::switch("pause", "Pause container during commit").short('p').default("true"),
+    ]],
+    absent: &[],
+    positional: Positional::between(1, 2),
+    flags_first: false,
+    examples: &[
+        Example { about: "Keep a container's files as an image that starts a shell", line: "brig commit -c 'CMD [\"sh\"]' web web:debug" },
+    ],
+};
+
+/// What `commit` was asked for.
+pub struct Commit {
+    pub container: String,
+    pub options: CommitOptions,
+}
+
+/// Reads the flags.
+pub fn read(parsed: &Parsed) -> Result<Commit, Misuse> {
+    let text = |flag| parsed.last(flag).unwrap_or_default().to_owned();
+    let repo = match parsed.arguments.get(1) {
+        Some(name) if !name.is_empty() => Some(Reference::parse(name).map_err(|error| parsed.misuse(error.to_string()))?),
+        _ => None,
+    };
+    let options = CommitOptions {
+        repo,
+        author: text("author"),
+        message: text("message"),
+        changes: parsed.list("change"),
+        pause: parsed.switch("pause").unwrap_or(true),
+    };
+    Ok(Commit { container: parsed.arguments.first().cloned().unwrap_or_default(), options })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+
+    #[test]
+    fn name_and_changes() {
+        let commit = read(&words(&COMMAND, "-p=false -c CMD=x -m hi web new:1").unwrap()).unwrap();
+        assert!(!commit.options.pause);
+        assert_eq!(commit.options.repo.map(|repo| repo.familiar()), Some("new:1".to_owned()));
+        assert_eq!((commit.container.as_str(), commit.options.changes.len()), ("web", 1));
+        assert!(read(&words(&COMMAND, "web BAD").unwrap()).is_err());
+    }
+}

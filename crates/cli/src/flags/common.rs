@@ -1,0 +1,71 @@
+//! Flags that several commands share, word for word.
+
+use super::{Flag, Parsed};
+use kernel::signal::Signal;
+
+/// `--format` of lists.
+pub const LIST_FORMAT: Flag = Flag::value(
+    "format",
+    "string",
+    "Format output using a custom template:\n\
+     'table':            Print output in table format with column headers (default)\n\
+     'table TEMPLATE':   Print output in table format using the given Go template\n\
+     'json':             Print in JSON format\n\
+     'TEMPLATE':         Print output using the given Go template",
+);
+
+/// `-f` of inspect commands.
+pub const INSPECT_FORMAT: Flag = Flag::value(
+    "format",
+    "string",
+    "Format output using a custom template:\n\
+     'json':             Print in JSON format\n\
+     'TEMPLATE':         Print output using the given Go template",
+)
+.short('f');
+
+/// `--no-trunc`.
+pub const NO_TRUNC: Flag = Flag::switch("no-trunc", "Don't truncate output");
+
+/// `--detach-keys`.
+pub const DETACH_KEYS: Flag = Flag::value("detach-keys", "string", "Override the key sequence for detaching a container");
+
+/// `--platform`.
+pub const PLATFORM: Flag =
+    Flag::value("platform", "string", "Choose the platform where there are several (os[/arch[/variant]], e.g. \"linux/arm64\")");
+
+/// `--tls-verify`.
+pub const TLS_VERIFY: Flag =
+    Flag::switch("tls-verify", "Require HTTPS and a valid certificate from the registry").default("true");
+
+/// `-t` of stop and restart.
+pub const STOP_TIMEOUT: Flag =
+    Flag::value("timeout", "int", "Seconds to wait before killing the container, -1 to wait for ever").short('t');
+
+/// The older long name of `STOP_TIMEOUT`.
+pub const STOP_TIME: Flag = Flag::value("time", "int", "The same as --timeout");
+
+/// `-s`.
+pub const SIGNAL: Flag = Flag::value("signal", "string", "Signal to send to the container").short('s');
+
+/// A platform such as `linux/arm64`.
+pub fn platform(text: &str) -> Result<spec::Platform, String> {
+    spec::Platform::parse(text).map_err(|error| error.to_string())
+}
+
+/// A signal's name or number.
+pub fn signal(text: &str) -> Result<Signal, String> {
+    Signal::parse(text).ok_or_else(|| format!("invalid signal: {text}"))
+}
+
+/// `--detach-keys`, docker's sequence when it was not typed.
+pub fn detach_keys(parsed: &Parsed) -> Result<Vec<u8>, super::Misuse> {
+    let typed = parsed.one("detach-keys", |text| engine::attach::parse_detach_keys(text).map_err(|error| error.to_string()))?;
+    Ok(typed.unwrap_or_else(|| vec![16, 17]))
+}
+
+/// Seconds of `--timeout` or its older name.
+pub fn stop_timeout(parsed: &Parsed) -> Result<Option<i64>, super::Misuse> {
+    let seconds = parsed.one("timeout", super::value::number::signed)?;
+    Ok(seconds.or(parsed.one("time", super::value::number::signed)?))
+}

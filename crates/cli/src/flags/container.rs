@@ -1,0 +1,367 @@
+//! The flags that `run` and `create` share, and what they mean: the conversion to `engine::options::Options`.
+
+use super::value::{bytes, cpus, device, duration, env, log, mount, namespace, number, pair, restart, security, sysctl, tmpfs, ulimit, volume};
+use super::{Flag, Misuse, Parsed, common};
+use engine::images::PullPolicy;
+use engine::options::{Health, Lifecycle, Mount, Namespaces, Options, Process, Resources, Restart, Security, Storage};
+use std::collections::BTreeMap;
+
+/// Flags of `run` and `create` alike.
+pub const FLAGS: [Flag; 68] = [
+    Flag::value("annotation", "map", "Add an annotation to the container (passed through to the OCI runtime)"),
+    Flag::value("attach", "list", "Attach to STDIN, STDOUT or STDERR").short('a'),
+    Flag::value("blkio-weight", "uint16", "Block IO (relative weight), between 10 and 1000, or 0 to disable").default("0"),
+    Flag::value("cap-add", "list", "Add Linux capabilities"),
+    Flag::value("cap-drop", "list", "Drop Linux capabilities"),
+    Flag::value("cgroupns", "string", "Cgroup namespace to use (host|private)"),
+    Flag::value("cidfile", "string", "Write the container ID to the file"),
+    Flag::value("cpu-period", "int", "Limit CPU CFS (Completely Fair Scheduler) period"),
+    Flag::value("cpu-quota", "int", "Limit CPU CFS (Completely Fair Scheduler) quota"),
+    Flag::value("cpu-shares", "int", "CPU shares (relative weight)").short('c'),
+    Flag::value("cpus", "decimal", "Number of CPUs"),
+    Flag::value("cpuset-cpus", "string", "CPUs in which to allow execution (0-3, 0,1)"),
+    Flag::value("cpuset-mems", "string", "MEMs in which to allow execution (0-3, 0,1)"),
+    Flag::value("device", "list", "Add a host device to the container"),
+    Flag::value("domainname", "string", "Container NIS domain name"),
+    Flag::value("entrypoint", "string", "Overwrite the default ENTRYPOINT of the image"),
+    Flag::value("env", "list", "Set environment variables").short('e'),
+    Flag::value("env-file", "list", "Read in a file of environment variables"),
+    Flag::value("expose", "list", "Expose a port or a range of ports"),
+    Flag::value("group-add", "list", "Add additional groups to join"),
+    Flag::value("health-cmd", "string", "Command to run to check health"),
+    Flag::value("health-interval", "duration", "Time between running the check (ms|s|m|h)").default("0s"),
+    Flag::value("health-retries", "int", "Consecutive failures needed to report unhealthy"),
+    Flag::value("health-start-interval", "duration", "Time between running the check during the start period (ms|s|m|h)").default("0s"),
+    Flag::value("health-start-period", "duration", "Start period for the container to initialize before starting health-retries countdown (ms|s|m|h)").default("0s"),
+    Flag::value("health-timeout", "duration", "Maximum time to allow one check to run (ms|s|m|h)").default("0s"),
+    Flag::value("hostname", "string", "Container host name").short('h'),
+    Flag::switch("init", "Run an init inside the container that forwards signals and reaps processes"),
+    Flag::switch("interactive", "Keep STDIN open even if not attached").short('i'),
+    Flag::value("ipc", "string", "IPC mode to use (private|shareable|none|host|container:NAME)"),
+    Flag::value("label", "list", "Set meta data on a container").short('l'),
+    Flag::value("label-file", "list", "Read in a line delimited file of labels"),
+    Flag::value("log-driver", "string", "Logging driver for the container (json-file|none)").default("\"json-file\""),
+    Flag::value("log-opt", "list", "Log driver options (max-size, max-file)"),
+    Flag::value("memory", "bytes", "Memory limit").short('m'),
+    Flag::value("memory-reservation", "bytes", "Memory soft limit"),
+    Flag::value("memory-swap", "bytes", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"),
+    Flag::value("memory-swappiness", "int", "Tune container memory swappiness (0 to 100)").default("-1"),
+    Flag::value("mount", "mount", "Attach a filesystem mount to the container"),
+    Flag::value("name", "string", "Assign a name to the container"),
+    Flag::value("net", "network", "The same as --network"),
+    Flag::value("network", "network", "Connect a container to a network (none|host)").default("none"),
+    Flag::switch("no-healthcheck", "Disable any container-specified HEALTHCHECK"),
+    Flag::switch("oom-kill-disable", "Disable OOM Killer"),
+    Flag::value("oom-score-adj", "int", "Tune host's OOM preferences (-1000 to 1000)"),
+    Flag::value("pid", "string", "PID namespace to use (host|container:NAME)"),
+    Flag::value("pids-limit", "int", "Tune container pids limit (set -1 for unlimited)"),
+    common::PLATFORM,
+    Flag::switch("privileged", "Give extended privileges to this container"),
+    Flag::value("pull", "string", "Pull image before running (\"always\", \"missing\", \"never\")").default("\"missing\""),
+    Flag::switch("quiet", "Suppress the pull output").short('q'),
+    Flag::switch("read-only", "Mount the container's root filesystem as read only"),
+    Flag::value("restart", "string", "Restart policy to apply when a container exits").default("\"no\""),
+    Flag::switch("rm", "Automatically remove the container and its associated anonymous volumes when it exits"),
+    Flag::value("security-opt", "list", "Security Options"),
+    Flag::value("shm-size", "bytes", "Size of /dev/shm"),
+    Flag::value("stop-signal", "string", "Signal to stop the container"),
+    Flag::value("stop-timeout", "int", "Timeout (in seconds) to stop a container"),
+    Flag::value("sysctl", "map", "Sysctl options"),
+    common::TLS_VERIFY,
+    Flag::value("tmpfs", "list", "Mount a tmpfs directory"),
+    Flag::switch("tty", "Allocate a pseudo-TTY").short('t'),
+    Flag::value("ulimit", "ulimit", "Ulimit options"),
+    Flag::value("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])").short('u'),
+    Flag::value("userns", "string", "User namespace to use (host)"),
+    Flag::value("uts", "string", "UTS namespace to use (host)"),
+    Flag::value("volume", "list", "Bind mount a volume").short('v'),
+    Flag::value("workdir", "string", "Working directory inside the container").short('w'),
+];
+
+/// Docker's flags of `run` and `create` that brig does not have.
+pub const ABSENT: &[&str] = &[
+    "add-host", "blkio-weight-device", "cgroup-parent", "cpu-count", "cpu-percent", "cpu-rt-period", "cpu-rt-runtime", "device-cgroup-rule",
+    "device-read-bps", "device-read-iops", "device-write-bps", "device-write-iops", "disable-content-trust", "dns", "dns-option", "dns-search", "gpus",
+    "io-maxbandwidth", "io-maxiops", "ip", "ip6", "isolation", "kernel-memory", "link", "link-local-ip", "mac-address", "network-alias", "publish", "p",
+    "publish-all", "P", "runtime", "storage-opt", "use-api-socket", "volume-driver", "volumes-from",
+];
+
+/// What `run` and `create` were asked for.
+pub struct Container {
+    /// What the container is to be.
+    pub options: Options,
+    /// Which image to get, and how.
+    pub image: Fetch,
+    /// File for the new id.
+    pub cidfile: Option<String>,
+    /// `-a` as typed, in capitals.
+    pub attach: Vec<String>,
+}
+
+/// How to come by an image.
+pub struct Fetch {
+    /// Reference or id as typed.
+    pub name: String,
+    pub pull: PullPolicy,
+    pub platform: Option<spec::Platform>,
+    /// `--tls-verify=false`.
+    pub insecure: bool,
+    pub quiet: bool,
+}
+
+/// Reads all flags of `FLAGS`.
+pub fn read(parsed: &Parsed) -> Result<Container, Misuse> {
+    let attach = parsed.each("attach", stream)?;
+    let mut words = parsed.arguments.iter().cloned();
+    let image = words.next().unwrap_or_default();
+    let options = Options {
+        image: image.clone(),
+        name: parsed.last("name").filter(|name| !name.is_empty()).map(str::to_owned),
+        process: process(parsed, words.collect())?,
+        storage: storage(parsed)?,
+        resources: resources(parsed)?,
+        security: security(parsed)?,
+        namespaces: namespaces(parsed)?,
+        lifecycle: lifecycle(parsed)?,
+        health: health(parsed)?,
+        log: log::parse(parsed.last("log-driver"), &parsed.each("log-opt", pair::option)?).map_err(|problem| parsed.misuse(problem))?,
+        labels: labels(parsed)?,
+        annotations: parsed.each("annotation", pair::label)?.into_iter().collect(),
+        expose: parsed.each("expose", port)?.concat(),
+    };
+    let image = Fetch {
+        name: image,
+        pull: parsed.one("pull", pull_policy)?.unwrap_or(PullPolicy::Missing),
+        platform: parsed.one("platform", common::platform)?,
+        insecure: parsed.switch("tls-verify") == Some(false),
+        quiet: parsed.on("quiet"),
+    };
+    Ok(Container { options, image, cidfile: parsed.last("cidfile").filter(|path| !path.is_empty()).map(str::to_owned), attach })
+}
+
+fn process(parsed: &Parsed, command: Vec<String>) -> Result<Process, Misuse> {
+    let mut env = parsed.each("env-file", env::env_file)?.concat();
+    env.extend(parsed.each("env", env::variable)?);
+    Ok(Process {
+        command,
+        entrypoint: parsed.last("entrypoint").map(|word| if word.is_empty() { Vec::new() } else { vec![word.to_owned()] }),
+        env,
+        workdir: parsed.last("workdir").filter(|path| !path.is_empty()).map(str::to_owned),
+        user: parsed.last("user").filter(|user| !user.is_empty()).map(str::to_owned),
+        group_add: parsed.list("group-add"),
+        tty: parsed.on("tty"),
+        stdin_open: parsed.on("interactive"),
+        init: parsed.on("init"),
+        // Which streams are attached and the terminal's size are known to the command, not to the flags.
+        ..Process::default()
+    })
+}
+
+fn storage(parsed: &Parsed) -> Result<Storage, Misuse> {
+    let mut mounts: Vec<Mount> = parsed.each("volume", volume::parse)?;
+    mounts.extend(parsed.each("mount", mount::parse)?);
+    mounts.extend(parsed.each("tmpfs", tmpfs::parse)?);
+    let shm = parsed.one("shm-size", bytes::memory)?.filter(|size| *size > 0);
+    Ok(Storage { mounts, read_only: parsed.on("read-only"), shm_size_bytes: shm.map(i64::unsigned_abs) })
+}
+
+fn resources(parsed: &Parsed) -> Result<Resources, Misuse> {
+    Ok(Resources {
+        // The kernel's name for "never kill this container on lack of memory".
+        oom_kill_disable: parsed.on("oom-kill-disable"),
+        memory_swappiness: parsed.one("memory-swappiness", swappiness)?.flatten(),
+        ulimits: parsed.each("ulimit", ulimit::parse)?,
+        oom_score_adj: parsed.one("oom-score-adj", number::signed)?,
+        ..limits(parsed)?
+    })
+}
+
+/// The limits that `update` can change as well; 0 stands for "not limited", as in docker.
+pub fn limits(parsed: &Parsed) -> Result<Resources, Misuse> {
+    let text = |flag| parsed.last(flag).filter(|text| !text.is_empty()).map(str::to_owned);
+    Ok(Resources {
+        memory_bytes: parsed.one("memory", bytes::memory)?.filter(|bytes| *bytes != 0),
+        memory_swap_bytes: parsed.one("memory-swap", bytes::memory_or_unlimited)?.filter(|bytes| *bytes != 0),
+        memory_reservation_bytes: parsed.one("memory-reservation", bytes::memory)?.filter(|bytes| *bytes != 0),
+        nano_cpus: parsed.one("cpus", cpus::parse)?.filter(|nano| *nano != 0),
+        cpu_shares: parsed.one("cpu-shares", number::unsigned)?.filter(|shares| *shares != 0),
+        cpu_period_microseconds: parsed.one("cpu-period", number::unsigned)?.filter(|period| *period != 0),
+        cpu_quota_microseconds: parsed.one("cpu-quota", number::signed)?.filter(|quota| *quota != 0),
+        cpuset_cpus: text("cpuset-cpus"),
+        cpuset_mems: text("cpuset-mems"),
+        pids_limit: parsed.one("pids-limit", number::signed)?.filter(|limit| *limit != 0),
+        blkio_weight: parsed.one("blkio-weight", number::unsigned)?.filter(|weight| *weight != 0),
+        ..Resources::default()
+    })
+}
+
+fn swappiness(text: &str) -> Result<Option<u64>, String> {
+    match number::signed::<i64>(text)? {
+        -1 => Ok(None),
+        value @ 0..=100 => Ok(Some(value.unsigned_abs())),
+        value => Err(format!("invalid value: {value}. Valid memory swappiness range is 0-100")),
+    }
+}
+
+fn security(parsed: &Parsed) -> Result<Security, Misuse> {
+    let mut asked = Security {
+        cap_add: parsed.list("cap-add"),
+        cap_drop: parsed.list("cap-drop"),
+        privileged: parsed.on("privileged"),
+        devices: parsed.each("device", device::parse)?,
+        sysctls: parsed.each("sysctl", sysctl::parse)?.into_iter().collect(),
+        ..Security::default()
+    };
+    for option in parsed.each("security-opt", security::parse)? {
+        match option {
+            security::Choice::NoNewPrivileges(on) => asked.no_new_privileges = on,
+            security::Choice::Seccomp(seccomp) => asked.seccomp = seccomp,
+            security::Choice::AsItIs => {}
+        }
+    }
+    Ok(asked)
+}
+
+fn namespaces(parsed: &Parsed) -> Result<Namespaces, Misuse> {
+    let network = parsed.one("network", namespace::network)?.or(parsed.one("net", namespace::network)?);
+    Ok(Namespaces {
+        network: network.unwrap_or_default(),
+        pid: parsed.one("pid", namespace::pid)?.unwrap_or_default(),
+        ipc: parsed.one("ipc", namespace::ipc)?.unwrap_or_default(),
+        uts_host: parsed.one("uts", namespace::host)?.unwrap_or_default(),
+        userns_host: parsed.one("userns", namespace::host)?.unwrap_or_default(),
+        cgroup_host: parsed.one("cgroupns", namespace::host_or_private)?.unwrap_or_default(),
+        hostname: parsed.last("hostname").filter(|name| !name.is_empty()).map(str::to_owned),
+        domainname: parsed.last("domainname").filter(|name| !name.is_empty()).map(str::to_owned),
+    })
+}
+
+fn lifecycle(parsed: &Parsed) -> Result<Lifecycle, Misuse> {
+    let restart = parsed.one("restart", restart::parse)?.unwrap_or_default();
+    if parsed.on("rm") && restart != Restart::No {
+        return Err(parsed.misuse("conflicting options: cannot specify both --restart and --rm"));
+    }
+    parsed.one("stop-signal", common::signal)?;
+    Ok(Lifecycle {
+        auto_remove: parsed.on("rm"),
+        restart,
+        stop_signal: parsed.last("stop-signal").filter(|name| !name.is_empty()).map(str::to_owned),
+        stop_timeout_seconds: parsed.one("stop-timeout", number::signed)?,
+    })
+}
+
+fn health(parsed: &Parsed) -> Result<Health, Misuse> {
+    let nanoseconds = |flag| parsed.one(flag, duration::health).map(|time| time.filter(|time| *time != 0));
+    let health = Health {
+        disabled: parsed.on("no-healthcheck"),
+        command: parsed.last("health-cmd").filter(|line| !line.is_empty()).map(str::to_owned),
+        interval_nanoseconds: nanoseconds("health-interval")?,
+        timeout_nanoseconds: nanoseconds("health-timeout")?,
+        start_period_nanoseconds: nanoseconds("health-start-period")?,
+        start_interval_nanoseconds: nanoseconds("health-start-interval")?,
+        retries: parsed.one("health-retries", number::unsigned)?.filter(|retries| *retries != 0),
+    };
+    if health.disabled && (Health { disabled: false, ..health.clone() }) != Health::default() {
+        return Err(parsed.misuse("--no-healthcheck conflicts with --health-* options"));
+    }
+    Ok(health)
+}
+
+fn labels(parsed: &Parsed) -> Result<BTreeMap<String, String>, Misuse> {
+    let mut labels: BTreeMap<String, String> = parsed.each("label-file", env::label_file)?.into_iter().flatten().collect();
+    labels.extend(parsed.each("label", pair::label)?);
+    Ok(labels)
+}
+
+fn stream(text: &str) -> Result<String, String> {
+    match text.to_ascii_uppercase() {
+        name if ["STDIN", "STDOUT", "STDERR"].contains(&name.as_str()) => Ok(name),
+        _ => Err("valid streams are STDIN, STDOUT and STDERR".to_owned()),
+    }
+}
+
+fn pull_policy(text: &str) -> Result<PullPolicy, String> {
+    match text {
+        "always" => Ok(PullPolicy::Always),
+        "missing" | "" => Ok(PullPolicy::Missing),
+        "never" => Ok(PullPolicy::Never),
+        _ => Err(format!("invalid pull option: '{text}': must be one of \"always\", \"missing\" or \"never\"")),
+    }
+}
+
+/// `80`, `80/udp` or `80-82/tcp` as single ports with their protocol.
+fn port(text: &str) -> Result<Vec<String>, String> {
+    let invalid = || format!("invalid port {text:?}: use PORT[-PORT][/tcp|udp|sctp]");
+    let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    let number = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(invalid);
+    let (first, last) = (number(first)?, number(last)?);
+    if first > last || !["tcp", "udp", "sctp"].contains(&protocol) {
+        return Err(invalid());
+    }
+    Ok((first..=last).map(|port| format!("{port}/{protocol}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+    use crate::flags::run::COMMAND;
+    use engine::options::{Network, Seccomp, Sharing};
+
+    fn container(line: &str) -> Container {
+        read(&words(&COMMAND, line).unwrap()).unwrap()
+    }
+
+    fn problem(line: &str) -> String {
+        match words(&COMMAND, line).and_then(|parsed| read(&parsed)) {
+            Ok(_) => String::new(),
+            Err(misuse) => misuse.message,
+        }
+    }
+
+    #[test]
+    fn options_by_subject() {
+        let asked = container(
+            "-it --rm --name c1 -m 100m --cpus 0.2 --pids-limit 5 -e A=1 -v v1:/d --tmpfs /t --cap-drop ALL --security-opt seccomp=unconfined \
+             --security-opt no-new-privileges --network host --pid container:x --health-cmd true --health-interval 1s -l a=b --entrypoint= --expose 80-81 img sh -c x",
+        );
+        let options = asked.options;
+        assert_eq!((options.image.as_str(), options.name.as_deref()), ("img", Some("c1")));
+        assert_eq!(options.process.command, ["sh", "-c", "x"]);
+        assert_eq!(options.process.entrypoint, Some(Vec::new()));
+        assert!(options.process.tty && options.process.stdin_open && options.lifecycle.auto_remove);
+        assert_eq!((options.resources.memory_bytes, options.resources.nano_cpus, options.resources.pids_limit), (Some(100 << 20), Some(200_000_000), Some(5)));
+        assert_eq!(options.storage.mounts.len(), 2);
+        assert_eq!((options.security.seccomp, options.security.no_new_privileges), (Seccomp::Unconfined, true));
+        assert_eq!((options.namespaces.network, options.namespaces.pid), (Network::Host, Sharing::Container("x".into())));
+        assert_eq!(options.health.interval_nanoseconds, Some(1_000_000_000));
+        assert_eq!((options.labels["a"].as_str(), options.expose), ("b", vec!["80/tcp".to_owned(), "81/tcp".to_owned()]));
+    }
+
+    #[test]
+    fn zero_means_not_limited() {
+        let resources = container("-m 0 --cpus 0 --pids-limit 0 --memory-swappiness -1 img").options.resources;
+        assert_eq!(resources, Resources::default());
+    }
+
+    #[test]
+    fn errors_use_dockers_words() {
+        for (line, want) in [
+            ("--memory abc i", "invalid argument \"abc\" for \"-m, --memory\" flag: invalid size: 'abc'"),
+            ("--cpus abc i", "invalid argument \"abc\" for \"--cpus\" flag: failed to parse abc as a rational number"),
+            ("--ulimit nofile i", "invalid argument \"nofile\" for \"--ulimit\" flag: invalid ulimit argument: nofile"),
+            ("--pids-limit x i", "invalid argument \"x\" for \"--pids-limit\" flag: strconv.ParseInt: parsing \"x\": invalid syntax"),
+            ("-e =x i", "invalid argument \"=x\" for \"-e, --env\" flag: invalid environment variable: =x"),
+            ("--health-interval 5x i", "invalid argument \"5x\" for \"--health-interval\" flag: time: unknown unit \"x\" in duration \"5x\""),
+            ("--rm --restart always i", "conflicting options: cannot specify both --restart and --rm"),
+            ("--health-cmd true --no-healthcheck i", "--no-healthcheck conflicts with --health-* options"),
+            ("-p 80:80 i", "-p is a flag of docker that brig does not have"),
+        ] {
+            assert_eq!(problem(line), want, "{line}");
+        }
+        for line in ["--pull foo i", "-a foo i", "--stop-signal FOO i", "--expose x i", "--log-opt foo=bar i", "--env-file /nonexistent i", "--platform a/b/c/d i"] {
+            assert!(!problem(line).is_empty(), "{line}");
+        }
+    }
+}

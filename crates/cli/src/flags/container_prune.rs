@@ -1,0 +1,46 @@
+//! `brig container prune`.
+
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
+use super::value::pair;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "container prune",
+    usage: &["[OPTIONS]"],
+    about: "Remove all stopped containers",
+    details: "",
+    aliases: &[],
+    flags: &[&[
+        Flag::value("filter", "filter", "Provide filter values (e.g. \"label=<label>\")"),
+        Flag::switch("force", "Do not prompt for confirmation").short('f'),
+    ]],
+    absent: &[],
+    positional: Positional::NONE,
+    flags_first: false,
+    examples: &[
+        Example { about: "Remove what has ended", line: "brig container prune -f" },
+    ],
+};
+
+/// What `container prune` was asked for.
+pub struct Prune {
+    pub filters: Vec<String>,
+    pub force: bool,
+}
+
+/// Reads the flags.
+pub fn read(parsed: &Parsed) -> Result<Prune, Misuse> {
+    Ok(Prune { filters: parsed.each("filter", pair::filter)?, force: parsed.on("force") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+
+    #[test]
+    fn force_and_filter() {
+        let prune = read(&words(&COMMAND, "-f --filter label=x").unwrap()).unwrap();
+        assert!(prune.force && prune.filters == ["label=x"]);
+    }
+}

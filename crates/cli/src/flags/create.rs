@@ -1,0 +1,37 @@
+//! `brig create`.
+
+use super::{Command, Example, Misuse, Parsed, Positional};
+use super::container::{self, Container};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "create",
+    usage: &["[OPTIONS] IMAGE [COMMAND] [ARG...]"],
+    about: "Create a new container",
+    details: "",
+    aliases: &["container create"],
+    flags: &[&container::FLAGS],
+    absent: container::ABSENT,
+    positional: Positional::at_least(1),
+    flags_first: true,
+    examples: &[
+        Example { about: "Make a container now and start it later", line: "brig create --name db -v data:/var/lib/db postgres" },
+    ],
+};
+
+/// Reads the flags.
+pub fn read(parsed: &Parsed) -> Result<Container, Misuse> {
+    container::read(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+
+    #[test]
+    fn has_no_detach() {
+        assert_eq!(read(&words(&COMMAND, "--name a img").unwrap()).unwrap().options.name.as_deref(), Some("a"));
+        assert!(words(&COMMAND, "-d img").is_err());
+    }
+}

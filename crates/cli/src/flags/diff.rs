@@ -1,0 +1,19 @@
+//! `brig diff`: names and nothing else.
+
+use super::{Command, Example, Positional};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "diff",
+    usage: &["CONTAINER"],
+    about: "Inspect changes to files or directories on a container's filesystem",
+    details: "",
+    aliases: &["container diff"],
+    flags: &[],
+    absent: &[],
+    positional: Positional::exactly(1),
+    flags_first: false,
+    examples: &[
+        Example { about: "What a container has written", line: "brig diff web" },
+    ],
+};

@@ -1,0 +1,76 @@
+//! `brig exec`.
+
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
+use super::common;
+use super::value::env;
+use engine::exec::ExecOptions;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "exec",
+    usage: &["[OPTIONS] CONTAINER COMMAND [ARG...]"],
+    about: "Execute a command in a running container",
+    details: "",
+    aliases: &["container exec"],
+    flags: &[&[
+        Flag::switch("detach", "Detached mode: run command in the background").short('d'),
+        common::DETACH_KEYS,
+        Flag::value("env", "list", "Set environment variables").short('e'),
+        Flag::value("env-file", "list", "Read in a file of environment variables"),
+        Flag::switch("interactive", "Keep STDIN open even if not attached").short('i'),
+        Flag::switch("privileged", "Give extended privileges to the command"),
+        Flag::switch("tty", "Allocate a pseudo-TTY").short('t'),
+        Flag::value("user", "string", "Username or UID (format: \"<name|uid>[:<group|gid>]\")").short('u'),
+        Flag::value("workdir", "string", "Working directory inside the container").short('w'),
+    ]],
+    absent: &[],
+    positional: Positional::at_least(2),
+    flags_first: true,
+    examples: &[
+        Example { about: "A shell in a running container", line: "brig exec -it web sh" },
+        Example { about: "One command as another user", line: "brig exec -u postgres db psql -c 'select 1'" },
+    ],
+};
+
+/// What `exec` was asked for.
+pub struct Exec {
+    pub container: String,
+    pub options: ExecOptions,
+    pub detach_keys: Vec<u8>,
+}
+
+/// Reads the flags. The terminal's size is left to the command.
+pub fn read(parsed: &Parsed) -> Result<Exec, Misuse> {
+    let mut variables = parsed.each("env-file", env::env_file)?.concat();
+    variables.extend(parsed.each("env", env::variable)?);
+    let mut words = parsed.arguments.iter().cloned();
+    let container = words.next().unwrap_or_default();
+    let text = |flag| parsed.last(flag).filter(|text| !text.is_empty()).map(str::to_owned);
+    let options = ExecOptions {
+        command: words.collect(),
+        env: variables,
+        user: text("user"),
+        workdir: text("workdir"),
+        tty: parsed.on("tty"),
+        stdin_open: parsed.on("interactive"),
+        privileged: parsed.on("privileged"),
+        detach: parsed.on("detach"),
+        console_size: None,
+    };
+    Ok(Exec { container, options, detach_keys: common::detach_keys(parsed)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+
+    #[test]
+    fn the_commands_own_flags_stay() {
+        let exec = read(&words(&COMMAND, "-it -e A=1 web ls -la --env x").unwrap()).unwrap();
+        assert!(exec.options.tty && exec.options.stdin_open);
+        assert_eq!(exec.options.command, ["ls", "-la", "--env", "x"]);
+        assert_eq!(exec.options.env, ["A=1"]);
+        assert!(words(&COMMAND, "web").is_err());
+    }
+}

@@ -1,0 +1,42 @@
+//! `brig export`.
+
+use super::{Command, Example, Flag, Parsed, Positional};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "export",
+    usage: &["[OPTIONS] CONTAINER"],
+    about: "Export a container's filesystem as a tar archive",
+    details: "",
+    aliases: &["container export"],
+    flags: &[&[Flag::value("output", "string", "Write to a file, instead of STDOUT").short('o')]],
+    absent: &[],
+    positional: Positional::exactly(1),
+    flags_first: false,
+    examples: &[
+        Example { about: "All files of a container", line: "brig export -o web.tar web" },
+    ],
+};
+
+/// What `export` was asked for.
+pub struct Export {
+    pub container: String,
+    pub output: Option<String>,
+}
+
+/// Reads the flags.
+pub fn read(parsed: Parsed) -> Export {
+    let output = parsed.last("output").filter(|path| !path.is_empty()).map(str::to_owned);
+    Export { output, container: parsed.arguments.into_iter().next().unwrap_or_default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+
+    #[test]
+    fn output() {
+        assert_eq!(read(words(&COMMAND, "a -o x.tar").unwrap()).output.as_deref(), Some("x.tar"));
+    }
+}

@@ -1,0 +1,19 @@
+//! `brig hello-inside`, which the embedded image `hello` runs; not listed in help.
+
+use super::{Command, Example, Positional};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "hello-inside",
+    usage: &[""],
+    about: "Print what this process sees of its container",
+    details: "",
+    aliases: &[],
+    flags: &[],
+    absent: &[],
+    positional: Positional::NONE,
+    flags_first: false,
+    examples: &[
+        Example { about: "From outside", line: "brig run --rm hello" },
+    ],
+};

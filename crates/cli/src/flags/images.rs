@@ -1,0 +1,63 @@
+//! `brig images`.
+
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
+use super::common;
+use super::value::pair;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "images",
+    usage: &["[OPTIONS] [REPOSITORY[:TAG]]"],
+    about: "List images",
+    details: "",
+    aliases: &["image ls", "image list"],
+    flags: &[&[
+        Flag::switch("all", "Show all images (brig keeps no intermediate ones to hide)").short('a'),
+        Flag::switch("digests", "Show digests"),
+        Flag::value("filter", "filter", "Filter output based on conditions provided").short('f'),
+        common::LIST_FORMAT,
+        common::NO_TRUNC,
+        Flag::switch("quiet", "Only show image IDs").short('q'),
+    ]],
+    absent: &["tree"],
+    positional: Positional::between(0, 1),
+    flags_first: false,
+    examples: &[
+        Example { about: "Images without a name", line: "brig images --filter dangling=true" },
+    ],
+};
+
+/// What `images` was asked for.
+pub struct Images {
+    pub repository: Option<String>,
+    pub digests: bool,
+    pub filters: Vec<String>,
+    pub format: Option<String>,
+    pub no_trunc: bool,
+    pub quiet: bool,
+}
+
+/// Reads the flags. `--all` has nothing to add: there are no intermediate images.
+pub fn read(parsed: &Parsed) -> Result<Images, Misuse> {
+    Ok(Images {
+        repository: parsed.arguments.first().cloned(),
+        digests: parsed.on("digests"),
+        filters: parsed.each("filter", pair::filter)?,
+        format: parsed.last("format").map(str::to_owned),
+        no_trunc: parsed.on("no-trunc"),
+        quiet: parsed.on("quiet"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+
+    #[test]
+    fn repository_and_filters() {
+        let images = read(&words(&COMMAND, "-aq --filter dangling=true debian").unwrap()).unwrap();
+        assert_eq!((images.repository.as_deref(), images.filters.len()), (Some("debian"), 1));
+        assert!(words(&COMMAND, "a b").is_err());
+    }
+}

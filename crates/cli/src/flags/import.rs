@@ -1,0 +1,64 @@
+//! `brig import`.
+
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
+use super::common;
+use spec::Reference;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "import",
+    usage: &["[OPTIONS] file|- [REPOSITORY[:TAG]]"],
+    about: "Import the contents from a tarball to create a filesystem image",
+    details: "",
+    aliases: &["image import"],
+    flags: &[&[
+        Flag::value("change", "list", "Apply Dockerfile instruction to the created image").short('c'),
+        Flag::value("message", "string", "Set commit message for imported image").short('m'),
+        common::PLATFORM,
+    ]],
+    absent: &[],
+    positional: Positional::between(1, 2),
+    flags_first: false,
+    examples: &[
+        Example { about: "A root file system as an image", line: "tar -C rootfs -c . | brig import -c 'CMD [\"sh\"]' - mine:1" },
+    ],
+};
+
+/// What `import` was asked for.
+pub struct Import {
+    /// A file, or `-`.
+    pub source: String,
+    pub name: Option<Reference>,
+    pub changes: Vec<String>,
+    pub message: Option<String>,
+    pub platform: Option<spec::Platform>,
+}
+
+/// Reads the flags.
+pub fn read(parsed: &Parsed) -> Result<Import, Misuse> {
+    let name = match parsed.arguments.get(1) {
+        Some(name) if !name.is_empty() => Some(Reference::parse(name).map_err(|error| parsed.misuse(error.to_string()))?),
+        _ => None,
+    };
+    Ok(Import {
+        source: parsed.arguments.first().cloned().unwrap_or_default(),
+        name,
+        changes: parsed.list("change"),
+        message: parsed.last("message").map(str::to_owned),
+        platform: parsed.one("platform", common::platform)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+
+    #[test]
+    fn source_and_name() {
+        let import = read(&words(&COMMAND, "-m hi - a:1").unwrap()).unwrap();
+        assert_eq!((import.source.as_str(), import.message.as_deref()), ("-", Some("hi")));
+        assert!(import.name.is_some());
+        assert!(read(&words(&COMMAND, "- A").unwrap()).is_err());
+    }
+}

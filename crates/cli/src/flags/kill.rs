@@ -1,0 +1,44 @@
+//! `brig kill`.
+
+use super::{Command, Example, Misuse, Parsed, Positional};
+use super::common;
+use kernel::signal::Signal;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "kill",
+    usage: &["[OPTIONS] CONTAINER [CONTAINER...]"],
+    about: "Kill one or more running containers",
+    details: "",
+    aliases: &["container kill"],
+    flags: &[&[common::SIGNAL]],
+    absent: &[],
+    positional: Positional::at_least(1),
+    flags_first: false,
+    examples: &[
+        Example { about: "Tell a server to read its configuration again", line: "brig kill -s HUP web" },
+    ],
+};
+
+/// What `kill` was asked for.
+pub struct Kill {
+    pub containers: Vec<String>,
+    pub signal: Signal,
+}
+
+/// Reads the flags; the signal is KILL unless told otherwise.
+pub fn read(parsed: Parsed) -> Result<Kill, Misuse> {
+    Ok(Kill { signal: parsed.one("signal", common::signal)?.unwrap_or(Signal::KILL), containers: parsed.arguments })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+
+    #[test]
+    fn signals() {
+        assert_eq!(read(words(&COMMAND, "a").unwrap()).unwrap().signal, Signal::KILL);
+        assert_eq!(read(words(&COMMAND, "a -s 1").unwrap()).unwrap().signal, Signal::HUP);
+    }
+}

@@ -1,0 +1,51 @@
+//! `brig load`.
+
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
+use super::common;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "load",
+    usage: &["[OPTIONS]"],
+    about: "Load an image from a tar archive or STDIN",
+    details: "",
+    aliases: &["image load"],
+    flags: &[&[
+        Flag::value("input", "string", "Read from tar archive file, instead of STDIN").short('i'),
+        common::PLATFORM,
+        Flag::switch("quiet", "Suppress the load output").short('q'),
+    ]],
+    absent: &[],
+    positional: Positional::NONE,
+    flags_first: false,
+    examples: &[
+        Example { about: "Images that docker save, podman save or skopeo wrote", line: "brig load -i debian.tar" },
+    ],
+};
+
+/// What `load` was asked for.
+pub struct Load {
+    pub input: Option<String>,
+    pub platform: Option<spec::Platform>,
+    pub quiet: bool,
+}
+
+/// Reads the flags.
+pub fn read(parsed: &Parsed) -> Result<Load, Misuse> {
+    Ok(Load {
+        input: parsed.last("input").filter(|path| !path.is_empty()).map(str::to_owned),
+        platform: parsed.one("platform", common::platform)?,
+        quiet: parsed.on("quiet"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+
+    #[test]
+    fn input() {
+        assert_eq!(read(&words(&COMMAND, "-qi x.tar").unwrap()).unwrap().input.as_deref(), Some("x.tar"));
+    }
+}

@@ -1,0 +1,65 @@
+//! `brig logs`.
+
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
+use super::value::duration;
+use engine::logs::Query;
+use spec::Timestamp;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "logs",
+    usage: &["[OPTIONS] CONTAINER"],
+    about: "Fetch the logs of a container",
+    details: "",
+    aliases: &["container logs"],
+    flags: &[&[
+        Flag::switch("follow", "Follow log output").short('f'),
+        Flag::value("since", "string", "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)"),
+        Flag::value("tail", "string", "Number of lines to show from the end of the logs").short('n').default("\"all\""),
+        Flag::switch("timestamps", "Show timestamps").short('t'),
+        Flag::value("until", "string", "Show logs before a timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)"),
+    ]],
+    absent: &["details"],
+    positional: Positional::exactly(1),
+    flags_first: false,
+    examples: &[
+        Example { about: "The last ten lines, and what comes", line: "brig logs -f -n 10 web" },
+    ],
+};
+
+/// What `logs` was asked for.
+pub struct Logs {
+    pub container: String,
+    pub query: Query,
+    pub timestamps: bool,
+}
+
+/// Reads the flags; relative times count from `now`.
+pub fn read(parsed: Parsed, now: Timestamp) -> Result<Logs, Misuse> {
+    let time = |flag| parsed.one(flag, |text| duration::point_in_time(text, now));
+    let query = Query {
+        follow: parsed.on("follow"),
+        since: time("since")?,
+        until: time("until")?,
+        tail: parsed.last("tail").and_then(|text| text.parse().ok()),
+    };
+    let timestamps = parsed.on("timestamps");
+    Ok(Logs { container: parsed.arguments.into_iter().next().unwrap_or_default(), query, timestamps })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+
+    #[test]
+    fn times_and_tail() {
+        let now = Timestamp::from_seconds(1000);
+        let logs = read(words(&COMMAND, "-ft --since 10s -n 5 a").unwrap(), now).unwrap();
+        assert!(logs.query.follow && logs.timestamps);
+        assert_eq!((logs.query.since, logs.query.tail), (Some(Timestamp::from_seconds(990)), Some(5)));
+        // Docker takes anything that is no number for "all".
+        assert_eq!(read(words(&COMMAND, "--tail all a").unwrap(), now).unwrap().query.tail, None);
+        assert!(read(words(&COMMAND, "--since x a").unwrap(), now).is_err());
+    }
+}

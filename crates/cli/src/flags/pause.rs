@@ -1,0 +1,19 @@
+//! `brig pause`: names and nothing else.
+
+use super::{Command, Example, Positional};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "pause",
+    usage: &["CONTAINER [CONTAINER...]"],
+    about: "Pause all processes within one or more containers",
+    details: "",
+    aliases: &["container pause"],
+    flags: &[],
+    absent: &[],
+    positional: Positional::at_least(1),
+    flags_first: false,
+    examples: &[
+        Example { about: "Freeze a container", line: "brig pause web" },
+    ],
+};

@@ -1,0 +1,19 @@
+//! `brig rename`: names and nothing else.
+
+use super::{Command, Example, Positional};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "rename",
+    usage: &["CONTAINER NEW_NAME"],
+    about: "Rename a container",
+    details: "",
+    aliases: &["container rename"],
+    flags: &[],
+    absent: &[],
+    positional: Positional::exactly(2),
+    flags_first: false,
+    examples: &[
+        Example { about: "Give a container another name", line: "brig rename boring_bell web" },
+    ],
+};

@@ -1,0 +1,45 @@
+//! `brig rmi`.
+
+use super::{Command, Example, Flag, Parsed, Positional};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "rmi",
+    usage: &["[OPTIONS] IMAGE [IMAGE...]"],
+    about: "Remove one or more images",
+    details: "",
+    aliases: &["image rm", "image remove"],
+    flags: &[&[
+        Flag::switch("force", "Force removal of the image").short('f'),
+        Flag::switch("no-prune", "Do not delete untagged parents"),
+    ]],
+    absent: &["platform"],
+    positional: Positional::at_least(1),
+    flags_first: false,
+    examples: &[
+        Example { about: "Remove an image", line: "brig rmi debian:stable" },
+    ],
+};
+
+/// What `rmi` was asked for.
+pub struct Rmi {
+    pub images: Vec<String>,
+    pub force: bool,
+    pub no_prune: bool,
+}
+
+/// Reads the flags.
+pub fn read(parsed: Parsed) -> Rmi {
+    Rmi { force: parsed.on("force"), no_prune: parsed.on("no-prune"), images: parsed.arguments }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+
+    #[test]
+    fn force() {
+        assert!(read(words(&COMMAND, "-f a b").unwrap()).force);
+    }
+}

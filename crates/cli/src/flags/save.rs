@@ -1,0 +1,61 @@
+//! `brig save`.
+
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "save",
+    usage: &["[OPTIONS] IMAGE [IMAGE...]"],
+    about: "Save one or more images to a tar archive (streamed to STDOUT by default)",
+    details: "",
+    aliases: &["image save"],
+    flags: &[&[
+        Flag::value("format", "string", "Kind of archive (docker-archive|oci-archive)").default("\"docker-archive\""),
+        Flag::value("output", "string", "Write to a file, instead of STDOUT").short('o'),
+    ]],
+    absent: &["platform"],
+    positional: Positional::at_least(1),
+    flags_first: false,
+    examples: &[
+        Example { about: "An image as one file", line: "brig save -o debian.tar debian" },
+        Example { about: "As an OCI image layout", line: "brig save --format oci-archive -o debian.tar debian" },
+    ],
+};
+
+/// Kinds of archives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Archive {
+    Docker,
+    Oci,
+}
+
+/// What `save` was asked for.
+pub struct Save {
+    pub images: Vec<String>,
+    pub archive: Archive,
+    pub output: Option<String>,
+}
+
+/// Reads the flags.
+pub fn read(parsed: Parsed) -> Result<Save, Misuse> {
+    let archive = parsed.one("format", |text| match text {
+        "docker-archive" => Ok(Archive::Docker),
+        "oci-archive" => Ok(Archive::Oci),
+        _ => Err("use docker-archive or oci-archive".to_owned()),
+    })?;
+    let output = parsed.last("output").filter(|path| !path.is_empty()).map(str::to_owned);
+    Ok(Save { archive: archive.unwrap_or(Archive::Docker), output, images: parsed.arguments })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+
+    #[test]
+    fn archives() {
+        assert_eq!(read(words(&COMMAND, "a").unwrap()).unwrap().archive, Archive::Docker);
+        assert_eq!(read(words(&COMMAND, "--format oci-archive a").unwrap()).unwrap().archive, Archive::Oci);
+        assert!(read(words(&COMMAND, "--format zip a").unwrap()).is_err());
+    }
+}

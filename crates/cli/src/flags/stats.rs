@@ -1,0 +1,59 @@
+//! `brig stats`.
+
+use super::{Command, Example, Flag, Parsed, Positional};
+use super::common;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "stats",
+    usage: &["[OPTIONS] [CONTAINER...]"],
+    about: "Display a live stream of container(s) resource usage statistics",
+    details: "",
+    aliases: &["container stats"],
+    flags: &[&[
+        Flag::switch("all", "Show all containers (default shows just running)").short('a'),
+        common::LIST_FORMAT,
+        Flag::switch("no-stream", "Disable streaming stats and only pull the first result"),
+        common::NO_TRUNC,
+    ]],
+    absent: &[],
+    positional: Positional::ANY,
+    flags_first: false,
+    examples: &[
+        Example { about: "One look at all running containers", line: "brig stats --no-stream" },
+    ],
+};
+
+/// What `stats` was asked for.
+pub struct Stats {
+    /// Empty: all that run.
+    pub containers: Vec<String>,
+    pub all: bool,
+    pub format: Option<String>,
+    pub no_stream: bool,
+    pub no_trunc: bool,
+}
+
+/// Reads the flags.
+pub fn read(parsed: Parsed) -> Stats {
+    Stats {
+        all: parsed.on("all"),
+        format: parsed.last("format").map(str::to_owned),
+        no_stream: parsed.on("no-stream"),
+        no_trunc: parsed.on("no-trunc"),
+        containers: parsed.arguments,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+
+    #[test]
+    fn switches() {
+        let stats = read(words(&COMMAND, "--no-stream -a x").unwrap());
+        assert!(stats.no_stream && stats.all && !stats.no_trunc);
+        assert_eq!(stats.containers, ["x"]);
+    }
+}

@@ -1,0 +1,52 @@
+//! `brig stop`.
+
+use super::{Command, Example, Misuse, Parsed, Positional};
+use super::common;
+use kernel::signal::Signal;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "stop",
+    usage: &["[OPTIONS] CONTAINER [CONTAINER...]"],
+    about: "Stop one or more running containers",
+    details: "",
+    aliases: &["container stop"],
+    flags: &[&[common::SIGNAL, common::STOP_TIMEOUT, common::STOP_TIME]],
+    absent: &[],
+    positional: Positional::at_least(1),
+    flags_first: false,
+    examples: &[
+        Example { about: "Give a container a minute to end by itself", line: "brig stop -t 60 db" },
+    ],
+};
+
+/// What `stop` was asked for.
+pub struct Stop {
+    pub containers: Vec<String>,
+    /// Instead of the container's own stop signal.
+    pub signal: Option<Signal>,
+    pub timeout_seconds: Option<i64>,
+}
+
+/// Reads the flags.
+pub fn read(parsed: Parsed) -> Result<Stop, Misuse> {
+    Ok(Stop {
+        signal: parsed.one("signal", common::signal)?,
+        timeout_seconds: common::stop_timeout(&parsed)?,
+        containers: parsed.arguments,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+
+    #[test]
+    fn timeout_and_signal() {
+        let asked = read(words(&COMMAND, "-t 3 -s INT a").unwrap()).unwrap();
+        assert_eq!((asked.timeout_seconds, asked.signal), (Some(3), Some(Signal::INT)));
+        assert_eq!(read(words(&COMMAND, "--time=-1 a").unwrap()).unwrap().timeout_seconds, Some(-1));
+        assert!(read(words(&COMMAND, "-s FOO a").unwrap()).is_err());
+    }
+}

@@ -1,0 +1,20 @@
+//! `brig top`. What follows the container's name are ps(1)'s options.
+
+use super::{Command, Example, Positional};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "top",
+    usage: &["CONTAINER [ps OPTIONS]"],
+    about: "Display the running processes of a container",
+    details: "",
+    aliases: &["container top"],
+    flags: &[],
+    absent: &[],
+    positional: Positional::at_least(1),
+    flags_first: true,
+    examples: &[
+        Example { about: "Processes with their pids on the host", line: "brig top web" },
+        Example { about: "Other columns", line: "brig top web -o pid,rss,cmd" },
+    ],
+};

@@ -1,0 +1,19 @@
+//! `brig unpause`: names and nothing else.
+
+use super::{Command, Example, Positional};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "unpause",
+    usage: &["CONTAINER [CONTAINER...]"],
+    about: "Unpause all processes within one or more containers",
+    details: "",
+    aliases: &["container unpause"],
+    flags: &[],
+    absent: &[],
+    positional: Positional::at_least(1),
+    flags_first: false,
+    examples: &[
+        Example { about: "Let it run again", line: "brig unpause web" },
+    ],
+};

@@ -1,0 +1,36 @@
+//! `brig version`.
+
+use super::{Command, Example, Parsed, Positional};
+use super::common;
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "version",
+    usage: &["[OPTIONS]"],
+    about: "Show the brig version information",
+    details: "",
+    aliases: &[],
+    flags: &[&[common::INSPECT_FORMAT]],
+    absent: &[],
+    positional: Positional::NONE,
+    flags_first: false,
+    examples: &[
+        Example { about: "The version alone", line: "brig version -f '{{.Version}}'" },
+    ],
+};
+
+/// The `--format` of `version`.
+pub fn read(parsed: &Parsed) -> Option<String> {
+    parsed.last("format").map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::parse::tests::words;
+
+    #[test]
+    fn format() {
+        assert_eq!(read(&words(&COMMAND, "-f json").unwrap()).as_deref(), Some("json"));
+    }
+}

@@ -1,0 +1,19 @@
+//! `brig wait`: names and nothing else.
+
+use super::{Command, Example, Positional};
+
+/// The command.
+pub static COMMAND: Command = Command {
+    name: "wait",
+    usage: &["CONTAINER [CONTAINER...]"],
+    about: "Block until one or more containers stop, then print their exit codes",
+    details: "",
+    aliases: &["container wait"],
+    flags: &[],
+    absent: &[],
+    positional: Positional::at_least(1),
+    flags_first: false,
+    examples: &[
+        Example { about: "Wait for a job", line: "brig wait job" },
+    ],
+};
