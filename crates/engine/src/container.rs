@@ -1,1 +1,170 @@
+//! One container as it is now: its definition, and its state as the kernel confirms it. Every
+//! command starts here. Finding a container whose monitor was killed repairs it first.
 
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::file;
+use crate::record::Record;
+use crate::state::{State, Status};
+use kernel::beneath::Root;
+use kernel::cgroup::{Cgroup, Layout};
+use kernel::lock::Lock;
+use kernel::process::ProcessId;
+use spec::ContainerId;
+use std::path::PathBuf;
+
+/// A snapshot; `refresh` takes a new one.
+#[derive(Debug, Clone)]
+pub struct Container {
+    pub record: Record,
+    pub state: State,
+}
+
+impl Container {
+    /// By name, full id, or unambiguous prefix of an id, in this order, as docker does.
+    pub fn find(engine: &Engine, name: &str) -> Result<Container> {
+        let id = find_id(engine, name)?;
+        Container::load(engine, &id)?.ok_or_else(|| no_such(name))
+    }
+
+    /// `None` when there is none (any more).
+    pub fn load(engine: &Engine, id: &ContainerId) -> Result<Option<Container>> {
+        let Some(container) = Container::read(engine, id)? else { return Ok(None) };
+        crate::recover::repair(engine, container)
+    }
+
+    /// As the files say, unrepaired.
+    pub(crate) fn read(engine: &Engine, id: &ContainerId) -> Result<Option<Container>> {
+        let directory = engine.paths().container(id);
+        let Some(record) = file::read_json(&directory.join("container.json"))? else { return Ok(None) };
+        // A torn or missing state (power cut) means: not running, nothing known.
+        let state = file::read_json(&directory.join("state.json")).ok().flatten().unwrap_or_default();
+        Ok(Some(Container { record, state }))
+    }
+
+    pub fn refresh(&mut self, engine: &Engine) -> Result<()> {
+        *self = Container::load(engine, self.id())?.ok_or_else(|| no_such(self.name()))?;
+        Ok(())
+    }
+
+    pub fn id(&self) -> &ContainerId {
+        &self.record.id
+    }
+
+    pub fn name(&self) -> &str {
+        &self.record.name
+    }
+
+    /// What users see: asks the freezer for a running container.
+    pub fn status(&self) -> Status {
+        let frozen = || self.cgroup().and_then(|cgroup| Ok(cgroup.is_frozen()?)).unwrap_or(false);
+        if self.state.status == Status::Running && frozen() { Status::Paused } else { self.state.status }
+    }
+
+    /// Running or paused.
+    pub fn is_running(&self) -> bool {
+        self.state.status == Status::Running
+    }
+
+    pub fn process(&self) -> Option<ProcessId> {
+        if !self.is_running() {
+            return None;
+        }
+        self.state.process.map(ProcessId::from)
+    }
+
+    pub fn pid(&self) -> Option<i32> {
+        self.process().map(|process| process.pid)
+    }
+
+    pub fn require_running(&self) -> Result<ProcessId> {
+        self.process().ok_or_else(|| Error::Conflict(format!("container {} is not running", self.id())))
+    }
+
+    /// The root file system as the container sees it, or as its next start would: for reading and
+    /// changing files from outside. Paths under it are resolved beneath it.
+    pub fn rootfs(&self, engine: &Engine) -> Result<Root> {
+        if let Some(process) = self.process() {
+            let pidfd = process.open()?;
+            let root = Root::open(&PathBuf::from(format!("/proc/{}/root", process.pid)))?;
+            // The number could have been reused between the two: the descriptor tells.
+            if !pidfd.has_ended()? {
+                return Ok(root);
+            }
+        }
+        let (lower, upper) = self.layer_directories(engine)?;
+        let work = engine.paths().container(self.id()).join("work");
+        Ok(Root::from_fd(kernel::overlay::mount(&lower, Some((&upper, &work)), false)?.into()))
+    }
+
+    /// The read-only directories, top first, and the writable one.
+    pub fn layer_directories(&self, engine: &Engine) -> Result<(Vec<PathBuf>, PathBuf)> {
+        let mut lower = engine.store().layer_directories(&self.record.layers);
+        lower.push(crate::skeleton::ensure(engine.paths())?);
+        Ok((lower, engine.paths().container(self.id()).join("upper")))
+    }
+
+    pub fn cgroup(&self) -> Result<Cgroup> {
+        Ok(Layout::detect()?.open(&cgroup_name(self.id()))?)
+    }
+
+    /// Held while the definition or the life of the container changes hands.
+    pub fn lock(&self, engine: &Engine) -> Result<Lock> {
+        let path = engine.paths().container(self.id()).join("lock");
+        match Lock::exclusive(&path) {
+            Ok(lock) => Ok(lock),
+            Err(e) if e.errno == rustix::io::Errno::NOENT => Err(no_such(self.name())),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Replaces `container.json`; the caller holds the lock.
+    pub fn save(&self, engine: &Engine) -> Result<()> {
+        file::write_json(&engine.paths().container(self.id()).join("container.json"), &self.record)
+    }
+
+    /// Replaces `state.json`; done by the monitor, or under the lock when there is none.
+    pub(crate) fn save_state(&self, engine: &Engine) -> Result<()> {
+        file::write_json(&engine.paths().container(self.id()).join("state.json"), &self.state)
+    }
+}
+
+/// The cgroup below each hierarchy's root.
+pub fn cgroup_name(id: &ContainerId) -> String {
+    format!("brig/{id}")
+}
+
+/// Identifies this boot: pids from another one mean nothing.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
+fn find_id(engine: &Engine, name: &str) -> Result<ContainerId> {
+    let wanted = name.strip_prefix('/').unwrap_or(name);
+    if wanted.is_empty() || wanted.contains('/') {
+        return Err(no_such(name));
+    }
+    if let Ok(id) = ContainerId::parse(wanted) {
+        return Ok(id);
+    }
+    if let Ok(target) = std::fs::read_link(engine.paths().name(wanted)) {
+        if let Some(id) = target.to_str().and_then(|id| ContainerId::parse(id).ok()) {
+            return Ok(id);
+        }
+    }
+    if !wanted.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return Err(no_such(name));
+    }
+    let mut found = crate::list::ids(engine)?.into_iter().filter(|id| id.as_str().starts_with(wanted));
+    match (found.next(), found.next()) {
+        (Some(id), None) => Ok(id),
+        (Some(_), Some(_)) => Err(Error::Ambiguous(format!(
+            "multiple containers found with the prefix {wanted}: give more characters of the id"
+        ))),
+        _ => Err(no_such(name)),
+    }
+}
+
+pub(crate) fn no_such(name: &str) -> Error {
+    Error::NotFound(format!("No such container: {name}"))
+}

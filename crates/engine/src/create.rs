@@ -1,1 +1,180 @@
+//! Making a container: what was asked and the image become a record in a directory of its own.
+//! Nothing runs yet. Everything is checked first; then the directory is built under a hidden
+//! name, the container's name is reserved, and one rename makes it a container.
 
+use crate::container::Container;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::options::{MountSource, Options};
+use crate::record::{Record, VolumeUse};
+use crate::state::State;
+use crate::undo::Undo;
+use crate::{file, names, resolve, validate, volumes};
+use kernel::Context;
+use rustix::io::Errno;
+use spec::{ContainerId, Timestamp};
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::path::Path;
+
+/// Makes a container of an image that is in the store. `Ok` means that it can be started; on an
+/// error nothing is left.
+pub fn create(engine: &Engine, options: Options) -> Result<Container> {
+    let lease = engine.store().use_images()?; // no image is removed under our hands
+    let image = engine.store().resolve(&options.image)?;
+    validate::options(&options)?;
+    let process = resolve::process(&options, &image.config)?;
+    let id = new_id()?;
+
+    let record = Record {
+        name: String::new(),
+        created: Timestamp::now(),
+        image_name: image_name(&options.image, &image),
+        image_id: image.id.clone(),
+        layers: image.config.rootfs.diff_ids.clone(),
+        volumes: Vec::new(),
+        process: resolve::with_hostname(process, &options, &id),
+        options,
+        id,
+    };
+    let mut container = Container { record, state: State::default() };
+
+    let mut undo = Undo::new();
+    let hidden = engine.paths().containers().join(format!(".new-{}", container.id()));
+    make_directory(&hidden, &mut undo)?;
+    // Held until the rename: a sweep takes only directories that nobody has locked.
+    let making = kernel::lock::Lock::exclusive(&hidden.join("lock"))?;
+    container.record.name = reserve_name(engine, container.id(), container.record.options.name.as_deref())?;
+    let name_link = engine.paths().name(&container.record.name);
+    undo.push(move || {
+        let _ = std::fs::remove_file(name_link);
+    });
+    container.record.volumes = make_volumes(engine, &container.record, &mut undo)?;
+    file::write_json(&hidden.join("container.json"), &container.record)?;
+    file::write_json(&hidden.join("state.json"), &container.state)?;
+    let directory = engine.paths().container(container.id());
+    std::fs::rename(&hidden, &directory).during_at("rename to", &directory)?;
+    undo.keep();
+    drop((making, lease));
+    Ok(container)
+}
+
+fn new_id() -> Result<ContainerId> {
+    let mut bytes = [0; 32];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).during("get random bytes")?;
+    Ok(ContainerId::random(bytes))
+}
+
+/// As `ps` shows it: what was typed, unless that was an id of an image that has a name.
+fn image_name(typed: &str, image: &image::Image) -> String {
+    let hex = typed.strip_prefix("sha256:").unwrap_or(typed);
+    let is_id = hex.len() >= 4 && image.id.hex().starts_with(hex);
+    match image.names.first() {
+        Some(name) if is_id => name.familiar(),
+        _ => typed.to_owned(),
+    }
+}
+
+fn make_directory(path: &Path, undo: &mut Undo<'_>) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.mode(0o700).create(path).during_at("make directory", path)?;
+    let path = path.to_owned();
+    let made = path.clone();
+    undo.push(move || {
+        let _ = std::fs::remove_dir_all(made);
+    });
+    // `upper` becomes the container's `/`, whose mode everybody in the container sees.
+    builder.mode(0o755).create(path.join("upper")).during_at("make directory", path.join("upper"))?;
+    builder.mode(0o700).create(path.join("work")).during_at("make directory", path.join("work"))?;
+    Ok(())
+}
+
+/// Takes `wanted`, or the first free random name.
+fn reserve_name(engine: &Engine, id: &ContainerId, wanted: Option<&str>) -> Result<String> {
+    if let Some(name) = wanted {
+        let name = name.strip_prefix('/').unwrap_or(name);
+        validate::container_name(name)?;
+        reserve(engine, id, name)?;
+        return Ok(name.to_owned());
+    }
+    loop {
+        let name = names::random_name();
+        match reserve(engine, id, &name) {
+            Err(Error::NameInUse(_)) => {}
+            result => return result.map(|()| name),
+        }
+    }
+}
+
+/// Makes the symbolic link that is the reservation; a link whose container is gone is taken over.
+pub(crate) fn reserve(engine: &Engine, id: &ContainerId, name: &str) -> Result<()> {
+    let link = engine.paths().name(name);
+    loop {
+        match symlink(id.as_str(), &link) {
+            Ok(()) => return Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Ok(Err(e).during_at("reserve name", &link)?),
+        }
+        let holder = match std::fs::read_link(&link) {
+            Ok(target) => target.to_string_lossy().into_owned(),
+            Err(_) => continue, // released this moment
+        };
+        if !crate::recover::release_stale_name(engine, name, &holder)? {
+            return Err(Error::NameInUse(format!(
+                "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". You have to remove (or rename) that container to be able to reuse that name."
+            )));
+        }
+    }
+}
+
+/// Named volumes are made when absent and kept; anonymous ones are ours.
+fn make_volumes(engine: &Engine, record: &Record, undo: &mut Undo<'_>) -> Result<Vec<VolumeUse>> {
+    let mut uses = Vec::new();
+    let mounts = &record.options.storage.mounts;
+    for mount in mounts {
+        if let MountSource::Volume { name, labels, driver, driver_options, .. } = &mount.source {
+            let (name, anonymous) = match name {
+                Some(name) => (name.clone(), false),
+                None => (volumes::anonymous_name()?, true),
+            };
+            make_volume(engine, &name, driver, labels, driver_options, anonymous, undo)?;
+            uses.push(VolumeUse { name, target: mount.target.clone(), read_only: mount.read_only, anonymous });
+        }
+    }
+    for target in &record.process.image_volumes {
+        if mounts.iter().any(|mount| mount.target.trim_end_matches('/') == target.trim_end_matches('/')) {
+            continue;
+        }
+        let name = volumes::anonymous_name()?;
+        make_volume(engine, &name, "local", &Default::default(), &Default::default(), true, undo)?;
+        uses.push(VolumeUse { name, target: target.clone(), read_only: false, anonymous: true });
+    }
+    Ok(uses)
+}
+
+fn make_volume(
+    engine: &Engine,
+    name: &str,
+    driver: &str,
+    labels: &std::collections::BTreeMap<String, String>,
+    driver_options: &std::collections::BTreeMap<String, String>,
+    anonymous: bool,
+    undo: &mut Undo<'_>,
+) -> Result<()> {
+    if anonymous {
+        let path = engine.paths().volumes().join(name);
+        undo.push(move || {
+            let _ = std::fs::remove_dir_all(path);
+        });
+    }
+    volumes::create(engine, Some(name), driver, labels, driver_options, anonymous).map(|_| ())
+}
+
+/// Removes the directory of a container that `rm` or `--rm` has hidden; missing is fine.
+pub(crate) fn remove_directory(path: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) if e.raw_os_error() == Some(Errno::NOTEMPTY.raw_os_error()) => Ok(std::fs::remove_dir_all(path).during_at("remove", path)?),
+        Err(e) => Ok(Err(e).during_at("remove", path)?),
+    }
+}

@@ -1,1 +1,101 @@
+//! How a container starts, in the caller: rootfs → volumes → generated files → specification →
+//! monitor → wait until it says *started*. The monitor (`monitor/main.rs`) does the rest, and
+//! calls `prepare` again for each restart.
 
+use crate::attach::{Client, Streams};
+use crate::container::{Container, no_such};
+use crate::create;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::lifecycle::{self, Remove};
+use crate::monitor::Begin;
+use crate::options::Options;
+use crate::state::Status;
+use crate::{etc_files, file, monitor, oci_spec, volumes};
+use kernel::beneath::Root;
+use kernel::mount::Mount;
+use kernel::seccomp::Program;
+
+/// All that a start needs: made by whoever has the right view of the files, used by the monitor.
+#[derive(Debug)]
+pub struct Launch {
+    pub spec: spec::runtime::Spec,
+    /// The mounted root, visible nowhere until the container's init attaches it.
+    pub rootfs: Mount,
+    /// The compiled default filter; `None` when the specification has its own or none is wanted.
+    pub program: Option<Program>,
+}
+
+/// Makes a container and starts it. On an error the container stays as `created`, unless it was
+/// to be removed at its end anyway.
+pub fn run(engine: &Engine, options: Options, streams: Streams) -> Result<(Container, Client)> {
+    let auto_remove = options.lifecycle.auto_remove;
+    let mut container = create::create(engine, options)?;
+    match start(engine, &mut container, streams) {
+        Ok(client) => Ok((container, client)),
+        Err(error) => {
+            if auto_remove {
+                let _ = lifecycle::remove(engine, &container, Remove { force: true, volumes: true });
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Starts a container that does not run. `Ok` means that its command has been executed.
+pub fn start(engine: &Engine, container: &mut Container, streams: Streams) -> Result<Client> {
+    let lock = container.lock(engine)?;
+    *container = Container::read(engine, container.id())?.ok_or_else(|| no_such(container.name()))?;
+    if matches!(container.state.status, Status::Running | Status::Restarting) {
+        return Err(Error::Conflict(format!("container {} is already running", container.name())));
+    }
+    monitor::wait_gone(engine, container)?;
+    let launch = Box::new(prepare(engine, container)?);
+    let mut client = monitor::spawn(engine, container, Begin::Launch(launch, streams), lock)?;
+    client.wait_started()?;
+    Ok(client)
+}
+
+/// Everything up to the specification. Leaves only files in the run folder, which the next start replaces.
+pub fn prepare(engine: &Engine, container: &Container) -> Result<Launch> {
+    let record = &container.record;
+    let (lower, upper) = container.layer_directories(engine)?;
+    let work = engine.paths().container(&record.id).join("work");
+    let rootfs = kernel::overlay::mount(&lower, Some((&upper, &work)), false)?;
+    let root = Root::from_fd(rustix::io::fcntl_dupfd_cloexec(&rootfs, 3).map_err(|e| kernel::Error::new("duplicate rootfs", e))?);
+    for volume in &record.volumes {
+        volumes::ensure(engine, &volume.name)?;
+        if copies_up(record, &volume.target) {
+            volumes::copy_up(engine, &volume.name, &root, &volume.target)?;
+        }
+    }
+    let run = engine.paths().run(&record.id);
+    file::make_directory(&run)?;
+    etc_files::write(record, &run)?;
+    let spec = oci_spec::create(engine, record, &root, &run)?;
+    let program = oci_spec::program(&record.options.security)?;
+    Ok(Launch { spec, rootfs, program })
+}
+
+/// `volume-nocopy` is the only reason not to fill an empty volume from the image.
+fn copies_up(record: &crate::record::Record, target: &str) -> bool {
+    use crate::options::MountSource;
+    !record.options.storage.mounts.iter().any(|mount| mount.target == target && matches!(mount.source, MountSource::Volume { copy: false, .. }))
+}
+
+/// The runtime's error with the engine's distinctions.
+pub(crate) fn runtime_error(error: runtime::Error) -> Error {
+    use runtime::ExecErrorKind;
+    match error {
+        runtime::Error::Exec(exec) => {
+            let text = format!("failed to start container: {exec}");
+            match exec.kind {
+                ExecErrorKind::NotFound => Error::CommandNotFound(text),
+                ExecErrorKind::Permission | ExecErrorKind::Other => Error::CommandNotExecutable(text),
+            }
+        }
+        runtime::Error::Setup(error) => Error::Kernel(error),
+        runtime::Error::Invalid(text) => Error::Invalid(text),
+        other => Error::Failed(other.to_string()),
+    }
+}

@@ -21,6 +21,7 @@ pub mod prctl;
 pub mod process;
 pub mod rlimit;
 pub mod self_exe;
+pub mod stranger;
 pub mod sysctl;
 pub mod uts;
 

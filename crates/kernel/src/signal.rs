@@ -115,6 +115,10 @@ impl SignalSet {
         SignalSet(signals.iter().fold(0, |set, signal| set | bit(*signal)))
     }
 
+    pub fn with(self, signal: Signal) -> SignalSet {
+        SignalSet(self.0 | bit(signal))
+    }
+
     pub fn without(self, signals: &[Signal]) -> SignalSet {
         SignalSet(self.0 & !SignalSet::of(signals).0)
     }
