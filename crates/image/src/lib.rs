@@ -1,1 +1,30 @@
+//! Images on this machine: the store (a plain OCI image layout next to the unpacked layers),
+//! everything that comes in (layers, archives, tarballs, commits) and goes out again. Offline and
+//! synchronous; a registry's bytes come in through [`Ingest`].
 
+//pub mod archive;
+pub mod blob;
+//pub mod change;
+//pub mod commit;
+pub mod compress;
+//pub mod diff;
+mod error;
+//pub mod export;
+pub mod gc;
+//pub mod hello;
+//pub mod import;
+mod index;
+pub mod ingest;
+pub mod layer;
+//pub mod rootfs;
+pub mod store;
+pub mod tar;
+pub mod unpack;
+
+pub use error::{Error, Result};
+pub use ingest::Ingest;
+pub use layer::Layer;
+pub use store::{Image, Lease, Store};
+
+#[cfg(test)]
+mod testing;

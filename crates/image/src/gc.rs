@@ -1,0 +1,282 @@
+//! Taking images out: `rmi` with docker's rules on names and users, and the sweep of blobs and
+//! layers that nothing needs any more.
+//!
+//! A sweep marks from the index and from the containers' records, then removes the rest, all
+//! under the exclusive lock. Whoever brings an image in, or makes a container of one, holds the
+//! shared lock meanwhile. A removal never waits for them: if somebody is at work, only the names
+//! go, and what is left over goes at a later sweep.
+
+use crate::blob;
+use crate::error::{Error, Result};
+use crate::index::Entry;
+use crate::layer;
+use crate::store::{self, Store};
+use kernel::lock::Lock;
+use spec::image::{ImageConfig, Manifest};
+use spec::{Digest, Reference};
+use std::collections::HashSet;
+use std::path::Path;
+
+/// A container that needs an image.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// Its id in full.
+    pub container: String,
+    pub running: bool,
+    /// The image's id, as it was when the container was made.
+    pub image: Digest,
+    /// The diff ids of the layers below it.
+    pub layers: Vec<Digest>,
+}
+
+/// What a removal has done, in the order in which docker prints it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removed {
+    /// A name went, as users write it.
+    Untagged(String),
+    /// An image went.
+    Deleted(Digest),
+}
+
+/// Asks for all containers. It is called under the store's lock, so that none appears between
+/// the answer and its use; it must not take that lock itself.
+pub type Users<'a> = &'a dyn Fn() -> Result<Vec<User>>;
+
+impl Store {
+    /// Removes an image or one of its names, as `rmi` does:
+    ///
+    /// - by a name of several: only the name goes;
+    /// - by its only name, or by id: the image goes, unless a container needs it;
+    /// - by id with names in several repositories: only with `force`;
+    /// - `force` also removes what a stopped container needs (its layers stay until it is gone),
+    ///   never what a running one needs.
+    pub fn remove(&self, text: &str, force: bool, users: Users<'_>) -> Result<Vec<Removed>> {
+        let lock = self.try_lock_exclusive()?;
+        let users = users()?;
+        let removed = self.update(|entries| remove_from(entries, text, force, &users))?;
+        if removed.iter().any(|r| matches!(r, Removed::Deleted(_))) {
+            self.sweep(lock, &users)?;
+        }
+        Ok(removed)
+    }
+
+    /// Removes images without a name, or with `all` every one that no container needs, and
+    /// leftovers. Returns what went and how many bytes that freed.
+    pub fn prune(&self, all: bool, users: Users<'_>) -> Result<(Vec<Removed>, u64)> {
+        let lock = self.try_lock_exclusive()?;
+        let users = users()?;
+        let removed = self.update(|entries| {
+            let used = |e: &Entry| users.iter().any(|user| user.image == e.id);
+            let (keep, doomed) =
+                std::mem::take(entries).into_iter().partition(|e| used(e) || !(all || e.name.is_none()));
+            *entries = keep;
+            Ok(records(&doomed, entries))
+        })?;
+        let freed = self.sweep(lock, &users)?;
+        Ok((removed, freed))
+    }
+
+    /// Removes what neither the index nor a container needs; returns the bytes freed. Without
+    /// the lock nothing happens.
+    fn sweep(&self, lock: Option<Lock>, users: &[User]) -> Result<u64> {
+        let Some(lock) = lock else { return Ok(0) };
+        let marks = self.mark(users)?;
+        let mut freed = 0;
+        let blobs = self.images_path().join("blobs");
+        for algorithm in ["sha256", "sha512"] {
+            freed += sweep_blobs(&blobs.join(algorithm), &marks.blobs)?;
+        }
+        let (layers, temporary) = self.layers().list()?;
+        for hex in layers.iter().filter(|hex| !marks.layers.contains(*hex)) {
+            freed += Digest::parse(&format!("sha256:{hex}")).map_or(0, |id| self.layers().size(&id));
+            self.layers().remove(hex)?;
+        }
+        for directory in temporary {
+            layer::remove_tree(&directory)?;
+        }
+        drop(lock);
+        Ok(freed)
+    }
+
+    /// A document that cannot be read stops the sweep: better to keep too much.
+    fn mark(&self, users: &[User]) -> Result<Marks> {
+        let mut marks = Marks::default();
+        for entry in self.entries()? {
+            let digest = &entry.manifest.digest;
+            let manifest = Manifest::parse(&blob::read_document(&self.blob_path(digest))?)
+                .map_err(|why| Error::invalid(format!("manifest {digest}"), why))?;
+            let config = ImageConfig::parse(&blob::read_document(&self.blob_path(&entry.id))?)
+                .map_err(|why| Error::invalid(format!("configuration {}", entry.id), why))?;
+            marks.blobs.extend([digest.hex().to_owned(), entry.id.hex().to_owned()]);
+            marks.blobs.extend(manifest.layers.iter().map(|layer| layer.digest.hex().to_owned()));
+            marks.layers.extend(config.rootfs.diff_ids.iter().map(|id| id.hex().to_owned()));
+        }
+        for user in users {
+            marks.layers.extend(user.layers.iter().map(|id| id.hex().to_owned()));
+        }
+        Ok(marks)
+    }
+}
+
+/// What stays, in hexadecimal.
+#[derive(Default)]
+struct Marks {
+    blobs: HashSet<String>,
+    layers: HashSet<String>,
+}
+
+fn sweep_blobs(directory: &Path, keep: &HashSet<String>) -> Result<u64> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        result => result.map_err(Error::io("list", directory))?,
+    };
+    let mut freed = 0;
+    for entry in entries {
+        let entry = entry.map_err(Error::io("list", directory))?;
+        if keep.contains(&*entry.file_name().to_string_lossy()) {
+            continue;
+        }
+        freed += entry.metadata().map_or(0, |metadata| metadata.len());
+        std::fs::remove_file(entry.path()).map_err(Error::io("remove", &entry.path()))?;
+    }
+    Ok(freed)
+}
+
+/// Removes what killed ingests and removals have left, unless somebody is at work.
+pub(crate) fn sweep_temporary(store: &Store) -> Result<()> {
+    let (_, temporary) = store.layers().list()?;
+    if temporary.is_empty() {
+        return Ok(());
+    }
+    let Some(_lock) = store.try_lock_exclusive()? else { return Ok(()) };
+    // Listed again: the first list may have been of somebody who has finished since.
+    let (_, temporary) = store.layers().list()?;
+    temporary.iter().try_for_each(|directory| layer::remove_tree(directory))
+}
+
+/// `rmi` on the list of entries; nothing is changed on an error.
+fn remove_from(entries: &mut Vec<Entry>, text: &str, force: bool, users: &[User]) -> Result<Vec<Removed>> {
+    let found = store::find(entries, text)?;
+    let (id, by_name) = (found.id.clone(), named(found, text));
+    let names: Vec<Reference> = entries.iter().filter(|e| e.id == id).filter_map(|e| e.name.clone()).collect();
+    match by_name {
+        Some(name) => remove_name(entries, &id, &name, &names, text, force, users),
+        None => {
+            check_users(&id, force, users)?;
+            if !force && !is_single_repository(&names) {
+                let why = "image is referenced in multiple repositories";
+                return Err(conflict(&id, "must be forced", why));
+            }
+            Ok(delete(entries, &id))
+        }
+    }
+}
+
+/// The name of an entry, if it was found by that and not by its id.
+fn named(entry: &Entry, text: &str) -> Option<Reference> {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    let typed = Reference::parse(text).ok()?;
+    let name = entry.name.clone()?;
+    let same_repository = name.registry() == typed.registry() && name.repository() == typed.repository();
+    let by_id = entry.id.hex().starts_with(hex) && name != typed;
+    (same_repository && !by_id).then_some(name)
+}
+
+fn remove_name(
+    entries: &mut Vec<Entry>,
+    id: &Digest,
+    name: &Reference,
+    names: &[Reference],
+    text: &str,
+    force: bool,
+    users: &[User],
+) -> Result<Vec<Removed>> {
+    let user = users.iter().find(|user| user.image == *id);
+    if let Some(user) = user
+        && !force
+        && is_single_repository(names)
+    {
+        let (container, image) = (short(&user.container), id.short());
+        return Err(Error::InUse(format!(
+            "conflict: unable to remove repository reference \"{text}\" (must force) - \
+             container {container} is using its referenced image {image}"
+        )));
+    }
+    // With the last tag of a repository go the digests that it was pulled by.
+    let of_repository = |other: &Reference| other.name() == name.name();
+    let tags_left = names.iter().any(|other| other != name && of_repository(other) && other.digest().is_none());
+    let goes = |other: &Reference| other == name || (!tags_left && of_repository(other) && other.digest().is_some());
+    let names_left = names.iter().any(|other| !goes(other));
+    if !names_left && user.is_none() {
+        return Ok(delete(entries, id));
+    }
+    let mut removed = Vec::new();
+    let mut last: Option<Entry> = None;
+    entries.retain(|entry| match &entry.name {
+        Some(other) if entry.id == *id && goes(other) => {
+            removed.push(Removed::Untagged(other.familiar()));
+            last = Some(Entry { name: None, ..entry.clone() });
+            false
+        }
+        _ => true,
+    });
+    // A container still needs the image: it stays without a name, as in docker.
+    if !names_left && let Some(nameless) = last {
+        entries.push(nameless);
+    }
+    Ok(removed)
+}
+
+/// Docker's conflicts for a removal by id: a running container always, a stopped one unless
+/// forced.
+fn check_users(id: &Digest, force: bool, users: &[User]) -> Result<()> {
+    let mut of_image = users.iter().filter(|user| user.image == *id);
+    if let Some(user) = of_image.clone().find(|user| user.running) {
+        let why = format!("image is being used by running container {}", short(&user.container));
+        return Err(conflict(id, "cannot be forced", &why));
+    }
+    match of_image.next() {
+        Some(user) if !force => {
+            let why = format!("image is being used by stopped container {}", short(&user.container));
+            Err(conflict(id, "must be forced", &why))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn conflict(id: &Digest, how: &str, why: &str) -> Error {
+    Error::InUse(format!("conflict: unable to delete {} ({how}) - {why}", id.short()))
+}
+
+fn short(container: &str) -> &str {
+    container.get(..12).unwrap_or(container)
+}
+
+/// One tag at most, and digests only of its repository: by id all of them go at once.
+fn is_single_repository(names: &[Reference]) -> bool {
+    let tags = names.iter().filter(|name| name.digest().is_none()).count();
+    let one_repository = names.windows(2).all(|pair| pair[0].name() == pair[1].name());
+    tags <= 1 && one_repository
+}
+
+fn delete(entries: &mut Vec<Entry>, id: &Digest) -> Vec<Removed> {
+    let (doomed, keep): (Vec<Entry>, Vec<Entry>) = std::mem::take(entries).into_iter().partition(|e| e.id == *id);
+    *entries = keep;
+    records(&doomed, entries)
+}
+
+/// Names first, then each image of which no entry is left.
+fn records(doomed: &[Entry], left: &[Entry]) -> Vec<Removed> {
+    let names = doomed.iter().filter_map(|e| e.name.as_ref());
+    let mut removed: Vec<Removed> = names.map(|name| Removed::Untagged(name.familiar())).collect();
+    for entry in doomed {
+        let deleted = Removed::Deleted(entry.id.clone());
+        if !removed.contains(&deleted) && left.iter().all(|e| e.id != entry.id) {
+            removed.push(deleted);
+        }
+    }
+    removed
+}
+
+#[cfg(test)]
+mod tests;

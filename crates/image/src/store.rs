@@ -1,0 +1,335 @@
+//! The store on disk: paths, names, looking images up. Everything that changes images goes
+//! through `ingest` (in) and `gc` (out).
+//!
+//! ```text
+//! <root>/images/  oci-layout  index.json  blobs/sha256/<hex>      an OCI image layout
+//!                 lock         shared: images come in or are used; exclusive: something is swept
+//!                 index.lock   held while index.json is replaced, for microseconds
+//! <root>/layers/  <diff id>/   see layer.rs
+//!                 .tmp-…/      what an ingest is making; swept when its maker is gone
+//! ```
+
+use crate::error::{Error, Result};
+use crate::index::{self, Entry};
+use crate::ingest::Ingest;
+use crate::layer::Layers;
+use crate::{blob, gc};
+use kernel::lock::Lock;
+use spec::image::{ImageConfig, Manifest};
+use spec::{Digest, Reference};
+use std::path::{Path, PathBuf};
+
+/// Shortest id prefix that is looked up, in digits.
+const ID_PREFIX_MIN: usize = 1;
+
+/// All images under one root directory. Cheap to open and to clone; holds nothing open.
+#[derive(Debug, Clone)]
+pub struct Store {
+    images: PathBuf,
+    layers: Layers,
+}
+
+/// An image as it was when looked up.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Digest of the configuration: what users see as the image's id.
+    pub id: Digest,
+    pub manifest_digest: Digest,
+    pub media_type: String,
+    pub manifest: Manifest,
+    pub config: ImageConfig,
+    /// Tags first, then names with a digest, in the order in which they were given.
+    pub names: Vec<Reference>,
+}
+
+/// While it lives no image is swept: taken from before an image is looked up until a container
+/// that uses it is on record.
+#[derive(Debug)]
+pub struct Lease(#[expect(dead_code, reason = "held for its drop")] Lock);
+
+impl Store {
+    /// Opens the store below `root` and creates what is missing of it.
+    pub fn open(root: &Path) -> Result<Store> {
+        let store = Store { images: root.join("images"), layers: Layers::new(root.join("layers")) };
+        if rustix::fs::access(store.images.join("index.json"), rustix::fs::Access::EXISTS).is_err() {
+            store.create()?;
+        }
+        Ok(store)
+    }
+
+    fn create(&self) -> Result<()> {
+        let blobs = self.images.join("blobs/sha256");
+        for directory in [&blobs, self.layers.path()] {
+            std::fs::create_dir_all(directory).map_err(Error::io("create directory", directory))?;
+        }
+        let _lock = self.lock_index()?;
+        // Somebody else may have been faster.
+        if index::read(&self.images)?.is_none() {
+            blob::write_document(&self.images.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+            index::write(&self.images, &[])?;
+        }
+        Ok(())
+    }
+
+    /// The OCI image layout, for other tools.
+    pub fn images_path(&self) -> &Path {
+        &self.images
+    }
+
+    pub(crate) fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    /// Where a blob is, if the store has it.
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        let mut path = self.images.join("blobs");
+        path.push(digest.algorithm().name());
+        path.push(digest.hex());
+        path
+    }
+
+    /// Starts to take something in. Waits while a sweep is under way.
+    pub fn ingest(&self) -> Result<Ingest> {
+        // What killed processes left behind goes first; if anybody is at work it goes another time.
+        gc::sweep_temporary(self)?;
+        Ingest::begin(self)
+    }
+
+    /// Keeps all images in place. Waits while a sweep is under way.
+    pub fn use_images(&self) -> Result<Lease> {
+        Ok(Lease(self.lock_shared()?))
+    }
+
+    pub(crate) fn lock_shared(&self) -> Result<Lock> {
+        Ok(Lock::shared(&self.images.join("lock"))?)
+    }
+
+    pub(crate) fn try_lock_exclusive(&self) -> Result<Option<Lock>> {
+        Ok(Lock::try_exclusive(&self.images.join("lock"))?)
+    }
+
+    fn lock_index(&self) -> Result<Lock> {
+        Ok(Lock::exclusive(&self.images.join("index.lock"))?)
+    }
+
+    pub(crate) fn entries(&self) -> Result<Vec<Entry>> {
+        Ok(index::read(&self.images)?.unwrap_or_default())
+    }
+
+    /// Changes the index under its lock. Nothing is written when `change` fails.
+    pub(crate) fn update<T>(&self, change: impl FnOnce(&mut Vec<Entry>) -> Result<T>) -> Result<T> {
+        let _lock = self.lock_index()?;
+        let before = self.entries()?;
+        let mut entries = before.clone();
+        let result = change(&mut entries)?;
+        if entries != before {
+            index::write(&self.images, &entries)?;
+        }
+        Ok(result)
+    }
+
+    /// Looks an image up by name (`busybox`, `busybox:1.36`, `repo@sha256:…`) or by its id or a
+    /// prefix of it, with or without `sha256:`. A name goes before an id prefix, as in docker.
+    pub fn resolve(&self, text: &str) -> Result<Image> {
+        let entries = self.entries()?;
+        let id = find(&entries, text)?.id.clone();
+        self.load(&entries, &id)
+    }
+
+    /// The image whose configuration has this digest.
+    pub fn image(&self, id: &Digest) -> Result<Image> {
+        self.load(&self.entries()?, id)
+    }
+
+    /// Every image once, oldest entry first.
+    pub fn list(&self) -> Result<Vec<Image>> {
+        let entries = self.entries()?;
+        let mut ids: Vec<&Digest> = Vec::new();
+        for entry in &entries {
+            if !ids.contains(&&entry.id) {
+                ids.push(&entry.id);
+            }
+        }
+        ids.into_iter().map(|id| self.load(&entries, id)).collect()
+    }
+
+    /// Gives an image one more name; whichever image had it loses it.
+    pub fn tag(&self, image: &Image, name: &Reference) -> Result<()> {
+        if name.digest().is_some() {
+            return Err(Error::Argument("refusing to create a tag with a digest reference".to_owned()));
+        }
+        self.update(|entries| {
+            let found = entries.iter().find(|e| e.id == image.id);
+            let entry = found.ok_or_else(|| Error::NotFound { name: image.id.to_string() })?;
+            let entry = Entry { name: Some(name.clone()), ..entry.clone() };
+            index::put(entries, entry);
+            Ok(())
+        })
+    }
+
+    fn load(&self, entries: &[Entry], id: &Digest) -> Result<Image> {
+        let mut of_image = entries.iter().filter(|e| e.id == *id);
+        let first = of_image.clone().next().ok_or_else(|| Error::NotFound { name: id.to_string() })?;
+        let names = |digest: bool| {
+            let names = of_image.clone().filter_map(|e| e.name.clone());
+            names.filter(move |name| name.digest().is_some() == digest)
+        };
+        let names: Vec<Reference> = names(false).chain(names(true)).collect();
+        // One digest, several manifests (a layer compressed differently): any will do.
+        let entry = of_image.find(|e| self.blob_path(&e.manifest.digest).exists()).unwrap_or(first);
+        let digest = &entry.manifest.digest;
+        let manifest = Manifest::parse(&blob::read_document(&self.blob_path(digest))?)
+            .map_err(|why| Error::invalid(format!("manifest {digest}"), why))?;
+        let config = ImageConfig::parse(&blob::read_document(&self.blob_path(id))?)
+            .map_err(|why| Error::invalid(format!("configuration {id}"), why))?;
+        Ok(Image {
+            id: id.clone(),
+            manifest_digest: digest.clone(),
+            media_type: entry.manifest.media_type.clone(),
+            manifest,
+            config,
+            names,
+        })
+    }
+}
+
+impl Image {
+    /// The directories that make up the rootfs, top first, for an overlay's lower directories.
+    /// Nothing is checked: a missing one makes the mount fail.
+    pub fn layers(&self, store: &Store) -> Vec<PathBuf> {
+        store.layer_directories(&self.config.rootfs.diff_ids)
+    }
+
+    /// Sum of the unpacked layers in bytes.
+    pub fn size(&self, store: &Store) -> u64 {
+        self.config.rootfs.diff_ids.iter().map(|id| store.layers.size(id)).sum()
+    }
+
+    /// Unpacked size in bytes of each layer, lowest first.
+    pub fn layer_sizes(&self, store: &Store) -> Vec<u64> {
+        self.config.rootfs.diff_ids.iter().map(|id| store.layers.size(id)).collect()
+    }
+
+    /// `busybox:latest`, …: the names with a tag.
+    pub fn tags(&self) -> impl Iterator<Item = &Reference> {
+        self.names.iter().filter(|name| name.digest().is_none())
+    }
+
+    /// `busybox@sha256:…`, …: where it was pulled from.
+    pub fn repository_digests(&self) -> impl Iterator<Item = &Reference> {
+        self.names.iter().filter(|name| name.digest().is_some())
+    }
+}
+
+impl Store {
+    /// Directories of layers given lowest first, as an image's configuration has them; the
+    /// result is top first.
+    pub fn layer_directories(&self, diff_ids: &[Digest]) -> Vec<PathBuf> {
+        diff_ids.iter().rev().map(|id| self.layers.directory(id)).collect()
+    }
+}
+
+/// The entry that `text` names.
+pub(crate) fn find<'a>(entries: &'a [Entry], text: &str) -> Result<&'a Entry> {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    let is_hex = hex.len() >= ID_PREFIX_MIN && hex.len() <= 64 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+    let must_be_id = is_hex && (hex.len() == 64 || text.len() != hex.len());
+    if !must_be_id {
+        let reference = Reference::parse(text)?;
+        if let Some(entry) = by_name(entries, &reference) {
+            return Ok(entry);
+        }
+        if !is_hex {
+            return Err(Error::NotFound { name: reference.familiar() });
+        }
+    }
+    let hex = hex.to_ascii_lowercase();
+    let mut matches = entries.iter().filter(|e| e.id.hex().starts_with(&hex));
+    // The containerd generation of tools shows manifest digests as ids: they are understood whole.
+    let by_manifest = || entries.iter().find(|e| e.manifest.digest.hex() == hex);
+    let Some(first) = matches.next().or_else(by_manifest) else {
+        let name = if must_be_id { text.to_owned() } else { format!("{text}:latest") };
+        return Err(Error::NotFound { name });
+    };
+    if matches.any(|e| e.id != first.id) {
+        return Err(Error::Ambiguous { prefix: text.to_owned() });
+    }
+    Ok(first)
+}
+
+/// With a digest, the tag does not matter: the digest says more.
+fn by_name<'a>(entries: &'a [Entry], reference: &Reference) -> Option<&'a Entry> {
+    let Some(digest) = reference.digest() else {
+        return entries.iter().find(|e| e.name.as_ref() == Some(reference));
+    };
+    entries.iter().find(|e| {
+        e.name.as_ref().is_some_and(|name| {
+            let same = name.registry() == reference.registry() && name.repository() == reference.repository();
+            same && (name.digest() == Some(digest) || e.manifest.digest == *digest)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scratch;
+
+    fn entry(name: &str, id: &str) -> Entry {
+        let digest = |hex: &str| Digest::parse(&format!("sha256:{hex:0<64}")).unwrap();
+        let name = (!name.is_empty()).then(|| Reference::parse(name).unwrap());
+        Entry::new(name, digest(id), "", digest(&format!("f{id}")), 1)
+    }
+
+    #[test]
+    fn names_and_ids() {
+        let manifest = format!("f{:0<63}", "ab12");
+        let entries = [
+            entry("busybox", "ab12"),
+            entry("busybox:1.36", "ab12"),
+            entry(&format!("busybox@sha256:{manifest}"), "ab12"),
+            entry("localhost:5000/tool:v1", "ab34"),
+            entry("cafe", "1111"),
+            entry("", "cafe"),
+        ];
+        let id = |text: &str| find(&entries, text).map(|e| e.id.hex()[..4].to_owned());
+        for (text, expected) in [
+            ("busybox", "ab12"),
+            ("docker.io/library/busybox:latest", "ab12"),
+            ("busybox:1.36", "ab12"),
+            (&*format!("busybox@sha256:{manifest}"), "ab12"),
+            (&*format!("busybox:gone@sha256:{manifest}"), "ab12"),
+            ("localhost:5000/tool:v1", "ab34"),
+            ("ab1", "ab12"),
+            ("sha256:ab3", "ab34"),
+            ("AB3", "ab34"),
+            ("cafe", "1111"),
+            ("sha256:cafe", "cafe"),
+            (&*format!("{:0<64}", "cafe"), "cafe"),
+            (&*manifest, "ab12"),
+        ] {
+            match id(text) {
+                Ok(found) => assert_eq!(found, expected, "{text}"),
+                // Upper case is no name; docker refuses it too.
+                Err(Error::Name(_)) if text == "AB3" => {}
+                Err(error) => panic!("{text}: {error}"),
+            }
+        }
+        assert!(matches!(id("ab"), Err(Error::Ambiguous { .. })));
+        assert_eq!(id("nosuch").unwrap_err().to_string(), "No such image: nosuch:latest");
+        assert_eq!(id("nosuch:v2").unwrap_err().to_string(), "No such image: nosuch:v2");
+        assert_eq!(id("dead").unwrap_err().to_string(), "No such image: dead:latest");
+        assert!(matches!(id("Bad"), Err(Error::Name(_))));
+    }
+
+    #[test]
+    fn open_creates_a_layout() {
+        let scratch = Scratch::new("store");
+        let store = Store::open(scratch.path()).unwrap();
+        assert!(store.list().unwrap().is_empty());
+        let layout = std::fs::read_to_string(scratch.path().join("images/oci-layout")).unwrap();
+        assert_eq!(layout, r#"{"imageLayoutVersion":"1.0.0"}"#);
+        Store::open(scratch.path()).unwrap();
+        assert!(store.resolve("x").unwrap_err().is_not_found());
+    }
+}

@@ -1,0 +1,52 @@
+//! What the tests of this crate share: a directory that goes away, and small archives.
+
+use crate::tar::{Entry, Kind, Writer};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Scratch {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("brig-image-{name}-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Scratch(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A file, a directory when `name` ends in a slash, or a link when `name` is `from -> to`.
+pub(crate) fn entry(name: &str, content: &[u8]) -> Entry {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let base = Entry { uid, gid, ..Entry::default() };
+    if let Some((name, target)) = name.split_once(" -> ") {
+        return Entry { path: name.into(), link: target.into(), kind: Kind::Symlink, mode: 0o777, ..base };
+    }
+    if name.ends_with('/') {
+        return Entry { path: name.into(), kind: Kind::Directory, mode: 0o755, ..base };
+    }
+    Entry { path: name.into(), kind: Kind::File, mode: 0o644, size: content.len() as u64, ..base }
+}
+
+pub(crate) fn tar_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new());
+    for (name, content) in entries {
+        writer.append(&entry(name, content), &mut &content[..]).unwrap();
+    }
+    writer.finish().unwrap()
+}
