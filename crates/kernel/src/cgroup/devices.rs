@@ -128,14 +128,18 @@ impl DeviceState {
         self.allow_by_default && self.exceptions.is_empty()
     }
 
-    /// `EINVAL` for a rule that takes back a part of a wildcard before it: version 1 cannot hold
-    /// that, and would quietly keep the wildcard.
+    /// `EINVAL` for a rule without access, and for one that takes back a part of a wildcard before it:
+    /// version 1 cannot hold that, and would quietly keep the wildcard.
     pub fn of(rules: &[DeviceRule]) -> Result<DeviceState> {
         let mut state = DeviceState::everything();
         for rule in rules {
             let subject = Exception { kind: rule.kind, major: rule.major, minor: rule.minor, access: rule.access };
             if rule.kind == DeviceKind::All {
                 state = DeviceState { allow_by_default: rule.allow, exceptions: Vec::new() };
+            } else if rule.access == Access::NONE {
+                let action =
+                    format!("apply device rule {subject:?}: its type must be a, b or c, its access some of r, w and m");
+                return Err(Error::new(action, Errno::INVAL));
             } else if rule.allow == state.allow_by_default {
                 state.take_back(&subject)?;
             } else {
@@ -270,6 +274,7 @@ mod tests {
         assert!(DeviceState::of(&rules("-a, +c 1:* rwm, -c 1:3 w")).is_err());
         assert!(DeviceState::of(&rules("-a, +c 1:* r, -c 1:3 w")).is_ok());
         assert!(DeviceState::of(&rules("-a, +b 1:* rwm, -c 1:3 w")).is_ok());
+        assert!(DeviceState::of(&rules("-a, +c 1:3 ")).is_err());
     }
 
     #[test]
