@@ -69,10 +69,7 @@ impl Capability {
 
     /// From a full name, `CAP_CHOWN`, in any case.
     pub fn from_name(name: &str) -> Option<Capability> {
-        NAMES
-            .iter()
-            .position(|known| known.eq_ignore_ascii_case(name))
-            .map(|i| Capability(i as u8))
+        NAMES.iter().position(|known| known.eq_ignore_ascii_case(name)).map(|i| Capability(i as u8))
     }
 
     pub fn name(self) -> &'static str {
@@ -101,16 +98,8 @@ impl Set {
     pub fn all() -> Result<Set> {
         const PATH: &str = "/proc/sys/kernel/cap_last_cap";
         let text = std::fs::read_to_string(PATH).during_at("read", PATH)?;
-        let last: u32 = text
-            .trim()
-            .parse()
-            .map_err(|_| rustix::io::Errno::INVAL)
-            .during_at("parse", PATH)?;
-        Ok(Set(if last >= 63 {
-            u64::MAX
-        } else {
-            (1 << (last + 1)) - 1
-        }))
+        let last: u32 = text.trim().parse().map_err(|_| rustix::io::Errno::INVAL).during_at("parse", PATH)?;
+        Ok(Set(if last >= 63 { u64::MAX } else { (1 << (last + 1)) - 1 }))
     }
 
     pub fn contains(self, capability: Capability) -> bool {
@@ -181,19 +170,14 @@ struct Half {
 impl Process {
     /// The calling thread's sets.
     pub fn current() -> Result<Process> {
-        let mut header = Header {
-            version: VERSION_3,
-            pid: 0,
-        };
+        let mut header = Header { version: VERSION_3, pid: 0 };
         let mut halves = [Half::default(); 2];
         // SAFETY: version 3 makes the kernel write exactly two halves.
-        let result =
-            unsafe { libc::syscall(libc::SYS_capget, &raw mut header, halves.as_mut_ptr()) };
+        let result = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, halves.as_mut_ptr()) };
         if result != 0 {
             return Err(last_errno()).during("get capabilities");
         }
-        let join =
-            |of: fn(&Half) -> u32| Set(u64::from(of(&halves[0])) | u64::from(of(&halves[1])) << 32);
+        let join = |of: fn(&Half) -> u32| Set(u64::from(of(&halves[0])) | u64::from(of(&halves[1])) << 32);
         Ok(Process {
             effective: join(|h| h.effective),
             permitted: join(|h| h.permitted),
@@ -203,10 +187,7 @@ impl Process {
 
     /// Gives the calling thread these sets. `EPERM` when one asks for more than is permitted.
     pub fn apply(&self) -> Result<()> {
-        let mut header = Header {
-            version: VERSION_3,
-            pid: 0,
-        };
+        let mut header = Header { version: VERSION_3, pid: 0 };
         let half = |shift: u32| Half {
             effective: (self.effective.0 >> shift) as u32,
             permitted: (self.permitted.0 >> shift) as u32,
@@ -215,11 +196,7 @@ impl Process {
         let halves = [half(0), half(32)];
         // SAFETY: version 3 makes the kernel read exactly two halves.
         let result = unsafe { libc::syscall(libc::SYS_capset, &raw mut header, halves.as_ptr()) };
-        if result == 0 {
-            Ok(())
-        } else {
-            Err(last_errno()).during("set capabilities")
-        }
+        if result == 0 { Ok(()) } else { Err(last_errno()).during("set capabilities") }
     }
 }
 
@@ -230,8 +207,7 @@ pub fn limit_bounding(keep: Set, all: Set) -> Result<()> {
         let bit = Set(1 << number);
         if !all.intersection(bit).is_empty() && keep.intersection(bit).is_empty() {
             // SAFETY: PR_CAPBSET_DROP takes one integer.
-            let result =
-                unsafe { libc::prctl(libc::PR_CAPBSET_DROP, number as libc::c_ulong, 0, 0, 0) };
+            let result = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, number as libc::c_ulong, 0, 0, 0) };
             if result != 0 {
                 return Err(last_errno()).during("drop capability from the bounding set");
             }
@@ -244,25 +220,13 @@ pub fn limit_bounding(keep: Set, all: Set) -> Result<()> {
 pub fn set_ambient(set: Set) -> Result<()> {
     let ambient = |operation: libc::c_int, number: u8| {
         // SAFETY: PR_CAP_AMBIENT takes integers only.
-        let result = unsafe {
-            libc::prctl(
-                libc::PR_CAP_AMBIENT,
-                operation as libc::c_ulong,
-                libc::c_ulong::from(number),
-                0,
-                0,
-            )
-        };
-        if result == 0 {
-            Ok(())
-        } else {
-            Err(last_errno())
-        }
+        let result =
+            unsafe { libc::prctl(libc::PR_CAP_AMBIENT, operation as libc::c_ulong, libc::c_ulong::from(number), 0, 0) };
+        if result == 0 { Ok(()) } else { Err(last_errno()) }
     };
     ambient(libc::PR_CAP_AMBIENT_CLEAR_ALL, 0).during("clear ambient capabilities")?;
     for capability in set.iter() {
-        ambient(libc::PR_CAP_AMBIENT_RAISE, capability.0)
-            .during(&format!("raise ambient {capability}"))?;
+        ambient(libc::PR_CAP_AMBIENT_RAISE, capability.0).during(&format!("raise ambient {capability}"))?;
     }
     Ok(())
 }
@@ -273,10 +237,7 @@ mod tests {
 
     #[test]
     fn names_and_numbers() {
-        assert_eq!(
-            Capability::from_name("cap_sys_admin"),
-            Some(Capability::SYS_ADMIN)
-        );
+        assert_eq!(Capability::from_name("cap_sys_admin"), Some(Capability::SYS_ADMIN));
         assert_eq!(Capability::from_name("SYS_ADMIN"), None);
         assert_eq!(Capability::MKNOD.name(), "CAP_MKNOD");
         assert_eq!(Capability::SYS_RESOURCE.name(), "CAP_SYS_RESOURCE");
@@ -288,32 +249,17 @@ mod tests {
 
     #[test]
     fn sets() {
-        let set: Set = [Capability::SYS_ADMIN, Capability::MKNOD]
-            .into_iter()
-            .collect();
-        assert_eq!(
-            set.iter().map(Capability::name).collect::<Vec<_>>(),
-            ["CAP_SYS_ADMIN", "CAP_MKNOD"]
-        );
-        assert!(
-            set.without(Capability::MKNOD)
-                .contains(Capability::SYS_ADMIN)
-        );
+        let set: Set = [Capability::SYS_ADMIN, Capability::MKNOD].into_iter().collect();
+        assert_eq!(set.iter().map(Capability::name).collect::<Vec<_>>(), ["CAP_SYS_ADMIN", "CAP_MKNOD"]);
+        assert!(set.without(Capability::MKNOD).contains(Capability::SYS_ADMIN));
         assert!(set.difference(set).is_empty());
     }
 
     #[test]
     fn own_sets_are_what_proc_says() {
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-        let hex = status
-            .lines()
-            .find_map(|l| l.strip_prefix("CapEff:"))
-            .unwrap()
-            .trim();
-        assert_eq!(
-            Process::current().unwrap().effective.0,
-            u64::from_str_radix(hex, 16).unwrap()
-        );
+        let hex = status.lines().find_map(|l| l.strip_prefix("CapEff:")).unwrap().trim();
+        assert_eq!(Process::current().unwrap().effective.0, u64::from_str_radix(hex, 16).unwrap());
         assert!(Set::all().unwrap().0 >= Process::current().unwrap().permitted.0);
     }
 }

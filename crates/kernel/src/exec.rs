@@ -1,1 +1,145 @@
+//! execve(2) and what must be right just before it: argument vectors laid out ahead, signals reset,
+//! descriptors closed. Called by `runtime` in the child and by `self_exe`.
 
+use crate::error::{Context, Result};
+use crate::namespace::last_errno;
+use rustix::io::Errno;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// A NULL-ended vector of strings as execve wants it, laid out before the fork so that the child
+/// allocates nothing.
+#[derive(Debug)]
+pub struct Strings {
+    strings: Vec<CString>,
+    pointers: Vec<*const libc::c_char>,
+}
+
+impl Strings {
+    /// `None` when a string holds a NUL byte.
+    pub fn new<I>(strings: I) -> Option<Strings>
+    where
+        I: IntoIterator,
+        I::Item: Into<Vec<u8>>,
+    {
+        let strings: Vec<CString> = strings.into_iter().map(|s| CString::new(s).ok()).collect::<Option<_>>()?;
+        // Each CString keeps its bytes on the heap: moving the vector does not move them.
+        let ends = std::iter::once(std::ptr::null());
+        let pointers = strings.iter().map(|s| s.as_ptr()).chain(ends).collect();
+        Some(Strings { strings, pointers })
+    }
+
+    pub fn get(&self, index: usize) -> Option<&CStr> {
+        self.strings.get(index).map(CString::as_c_str)
+    }
+}
+
+/// Replaces the process's program; returns only on failure. `ENOENT` also means that the file's
+/// interpreter or loader is missing.
+pub fn execve(path: &CStr, arguments: &Strings, environment: &Strings) -> Errno {
+    // SAFETY: both vectors end with NULL and point to NUL-ended strings that `Strings` owns.
+    unsafe { libc::execve(path.as_ptr(), arguments.pointers.as_ptr(), environment.pointers.as_ptr()) };
+    last_errno()
+}
+
+/// [`execve`] of the file that `fd` (`O_PATH` is enough) means.
+pub fn execve_fd(fd: impl AsFd, arguments: &Strings, environment: &Strings) -> Errno {
+    // SAFETY: as in `execve`; the path is the empty string, so `fd` itself is executed.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            fd.as_fd().as_raw_fd(),
+            c"".as_ptr(),
+            arguments.pointers.as_ptr(),
+            environment.pointers.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    last_errno()
+}
+
+/// Sets every signal to its default action and unblocks all. execve resets handlers by itself but
+/// keeps what is ignored (SIGPIPE in every Rust program, SIGHUP under nohup) and the mask.
+pub fn reset_signals() -> Result<()> {
+    for signal in 1..=64 {
+        // Fails with EINVAL for SIGKILL, SIGSTOP and the C library's own: those stay as they are.
+        // SAFETY: SIG_DFL runs no code of ours.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset initialises the set that sigprocmask then reads.
+    let result = unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut())
+    };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }.during("unblock signals")
+}
+
+/// Makes `stdio` the descriptors 0, 1 and 2, makes `other` descriptor 3 (closed by execve) and closes
+/// everything else. Descriptors that the caller still names are closed behind its back: they must be
+/// neither used nor dropped afterwards, so the process is expected to execve or exit.
+///
+/// Needed before execve even though ours are all close-on-exec: what the caller's caller left open
+/// would be a way out of the container (CVE-2024-21626), and its locks would be held on.
+pub fn keep_only(stdio: [BorrowedFd<'_>; 3], other: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let wanted = [stdio[0], stdio[1], stdio[2], other];
+    let count = wanted.len() as libc::c_int;
+    let mut lifted = [-1; 4];
+    // First out of the way of 0..count, so that no dup2 overwrites one still needed.
+    for (slot, fd) in lifted.iter_mut().zip(wanted) {
+        // SAFETY: F_DUPFD_CLOEXEC takes integers only.
+        *slot = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, count) };
+        if *slot < 0 {
+            return Err(last_errno()).during("duplicate descriptor");
+        }
+    }
+    for (target, fd) in (0..count).zip(lifted) {
+        // SAFETY: dup2 takes integers only; the doc comment tells what it does to the caller's descriptors.
+        if unsafe { libc::dup2(fd, target) } < 0 {
+            return Err(last_errno()).during("duplicate descriptor");
+        }
+    }
+    close_from(count)?;
+    // SAFETY: descriptor 3 was made above and the caller is told that it is now this one.
+    let other = unsafe { OwnedFd::from_raw_fd(count - 1) };
+    rustix::io::fcntl_setfd(&other, rustix::io::FdFlags::CLOEXEC).during("mark descriptor close-on-exec")?;
+    Ok(other)
+}
+
+/// Closes every descriptor, for a process that only waits from now on. As with [`keep_only`], nothing
+/// that the caller names may be used or dropped afterwards.
+pub fn close_all() -> Result<()> {
+    close_from(0)
+}
+
+fn close_from(first: libc::c_int) -> Result<()> {
+    // SAFETY: close_range takes integers only; the public functions pass the duty on.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first as libc::c_uint, libc::c_uint::MAX, 0) };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }.during("close descriptors")
+}
+
+/// Closes a forked child's copy of a descriptor whose owner lives on in the parent. The child must not use it.
+pub fn close_copy(fd: BorrowedFd<'_>) {
+    // SAFETY: close takes an integer; the owner is the parent's and is never dropped in the child.
+    unsafe { libc::close(fd.as_raw_fd()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_with_nul_are_refused() {
+        assert!(Strings::new(["a", "b\0c"]).is_none());
+        let strings = Strings::new(["a", "b"]).unwrap();
+        assert_eq!(strings.pointers.len(), 3);
+        assert!(strings.pointers[2].is_null());
+        assert_eq!(strings.get(1), Some(c"b"));
+    }
+
+    #[test]
+    fn a_missing_file_is_reported() {
+        let none = Strings::new(Vec::<Vec<u8>>::new()).unwrap();
+        assert_eq!(execve(c"/nonexistent", &none, &none), Errno::NOENT);
+    }
+}

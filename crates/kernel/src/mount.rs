@@ -8,8 +8,7 @@ use crate::namespace::last_errno;
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags,
-    UnmountFlags,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
 };
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -47,6 +46,10 @@ impl Attributes {
 
     pub const fn contains(self, other: Attributes) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    pub const fn intersects(self, other: Attributes) -> bool {
+        self.0 & other.0 != 0
     }
 
     pub const fn is_empty(self) -> bool {
@@ -90,27 +93,17 @@ struct MountAttr {
 impl Mount {
     /// A detached copy of the mount at `path`, or of all mounts below it too.
     pub fn bind(path: &Path, recursive: bool) -> Result<Mount> {
-        open_tree(CWD, path, tree_flags(recursive))
-            .map(Mount)
-            .during_at("clone mount", path)
+        open_tree(CWD, path, tree_flags(recursive)).map(Mount).during_at("clone mount", path)
     }
 
     /// [`Mount::bind`] of what an open (`O_PATH` is enough) descriptor means.
     pub fn bind_fd(fd: impl AsFd, recursive: bool) -> Result<Mount> {
-        open_tree(
-            fd.as_fd(),
-            Path::new(""),
-            tree_flags(recursive) | AT_EMPTY_PATH,
-        )
-        .map(Mount)
-        .during("clone mount")
+        open_tree(fd.as_fd(), Path::new(""), tree_flags(recursive) | AT_EMPTY_PATH).map(Mount).during("clone mount")
     }
 
     /// [`Mount::bind`] of `path` below `directory`. The last component is followed if it is a link.
     pub fn bind_at(directory: impl AsFd, path: &Path, recursive: bool) -> Result<Mount> {
-        open_tree(directory.as_fd(), path, tree_flags(recursive))
-            .map(Mount)
-            .during_at("clone mount", path)
+        open_tree(directory.as_fd(), path, tree_flags(recursive)).map(Mount).during_at("clone mount", path)
     }
 
     /// Sets and clears attributes of this mount, or of all mounts in its tree.
@@ -129,14 +122,12 @@ impl Mount {
     /// where the path is not ours.
     pub fn attach_at(&self, directory: impl AsFd, path: &Path) -> Result<()> {
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
-        rustix::mount::move_mount(&self.0, "", directory, path, flags)
-            .during_at("attach mount", path)
+        rustix::mount::move_mount(&self.0, "", directory, path, flags).during_at("attach mount", path)
     }
 
     /// Attaches on the very file or directory that `target` means.
     pub fn attach_to(&self, target: impl AsFd) -> Result<()> {
-        let flags =
-            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         rustix::mount::move_mount(&self.0, "", target, "", flags).during("attach mount")
     }
 }
@@ -145,18 +136,10 @@ const AT_EMPTY_PATH: OpenTreeFlags = OpenTreeFlags::AT_EMPTY_PATH;
 
 fn tree_flags(recursive: bool) -> OpenTreeFlags {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    if recursive {
-        flags | OpenTreeFlags::AT_RECURSIVE
-    } else {
-        flags
-    }
+    if recursive { flags | OpenTreeFlags::AT_RECURSIVE } else { flags }
 }
 
-fn open_tree(
-    directory: BorrowedFd<'_>,
-    path: &Path,
-    flags: OpenTreeFlags,
-) -> rustix::io::Result<OwnedFd> {
+fn open_tree(directory: BorrowedFd<'_>, path: &Path, flags: OpenTreeFlags) -> rustix::io::Result<OwnedFd> {
     rustix::mount::open_tree(directory, path, flags)
 }
 
@@ -176,6 +159,9 @@ pub fn set_attributes_at(
     if recursive {
         flags |= libc::AT_RECURSIVE;
     }
+    // The kernel wants the whole access-time choice cleared where a part of it changes.
+    let touches_atime = set.with(clear).intersects(Attributes::ATIME_MASK);
+    let clear = if touches_atime { clear.with(Attributes::ATIME_MASK) } else { clear };
     let attributes = MountAttr {
         set: set.0,
         clear: clear.0,
@@ -194,11 +180,7 @@ pub fn set_attributes_at(
                 size_of::<MountAttr>(),
             )
         };
-        if result == 0 {
-            Ok(())
-        } else {
-            Err(last_errno())
-        }
+        if result == 0 { Ok(()) } else { Err(last_errno()) }
     })
     .during_at("set mount attributes", path)
 }
@@ -231,12 +213,9 @@ pub struct Filesystem {
 impl Filesystem {
     /// `ENODEV` when the kernel does not know the kind.
     pub fn open(kind: &str) -> Result<Filesystem> {
-        let fd = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)
-            .during(&format!("open file system {kind}"))?;
-        Ok(Filesystem {
-            fd,
-            kind: kind.to_owned(),
-        })
+        let fd =
+            rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).during(&format!("open file system {kind}"))?;
+        Ok(Filesystem { fd, kind: kind.to_owned() })
     }
 
     pub fn set_string(self, key: &str, value: impl rustix::path::Arg) -> Result<Filesystem> {
@@ -292,28 +271,19 @@ impl Filesystem {
 
 /// mount(2) with option text, for kernels or file systems that the newer calls do not serve.
 pub fn mount(source: &str, target: &Path, kind: &str, flags: MountFlags, data: &str) -> Result<()> {
-    let data =
-        std::ffi::CString::new(data).map_err(|_| Error::at("mount", target, Errno::INVAL))?;
+    let data = std::ffi::CString::new(data).map_err(|_| Error::at("mount", target, Errno::INVAL))?;
     rustix::mount::mount(source, target, kind, flags, Some(data.as_c_str()))
         .during_at(&format!("mount {kind} on"), target)
 }
 
 /// Changes the propagation of the mount at `path`, or of all mounts below it too.
 pub fn set_propagation(path: &Path, propagation: Propagation, recursive: bool) -> Result<()> {
-    set_attributes_at(
-        CWD,
-        path,
-        Attributes::NONE,
-        Attributes::NONE,
-        Some(propagation),
-        recursive,
-    )
+    set_attributes_at(CWD, path, Attributes::NONE, Attributes::NONE, Some(propagation), recursive)
 }
 
 /// Takes the mount at `path` out of sight at once; it ends when its last user is gone.
 pub fn umount_detach(path: &Path) -> Result<()> {
-    rustix::mount::unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)
-        .during_at("unmount", path)
+    rustix::mount::unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW).during_at("unmount", path)
 }
 
 #[cfg(test)]
@@ -330,22 +300,12 @@ mod tests {
         if !is_root() {
             return;
         }
-        let mount = Filesystem::open("tmpfs")
-            .unwrap()
-            .set_string("size", "64k")
-            .unwrap()
-            .mount(Attributes::NODEV)
-            .unwrap();
-        let file = rustix::fs::openat(
-            &mount,
-            "x",
-            rustix::fs::OFlags::CREATE | rustix::fs::OFlags::WRONLY,
-            0o600.into(),
-        );
+        let mount =
+            Filesystem::open("tmpfs").unwrap().set_string("size", "64k").unwrap().mount(Attributes::NODEV).unwrap();
+        let file =
+            rustix::fs::openat(&mount, "x", rustix::fs::OFlags::CREATE | rustix::fs::OFlags::WRONLY, 0o600.into());
         std::fs::File::from(file.unwrap()).write_all(b"x").unwrap();
-        mount
-            .set_attributes(Attributes::READ_ONLY, Attributes::NONE, None, false)
-            .unwrap();
+        mount.set_attributes(Attributes::READ_ONLY, Attributes::NONE, None, false).unwrap();
         let denied = rustix::fs::openat(&mount, "x", rustix::fs::OFlags::WRONLY, 0.into());
         assert_eq!(denied.unwrap_err(), Errno::ROFS);
     }
@@ -355,10 +315,7 @@ mod tests {
         if !is_root() {
             return;
         }
-        let error = Filesystem::open("tmpfs")
-            .unwrap()
-            .set_string("size", "nonsense")
-            .unwrap_err();
+        let error = Filesystem::open("tmpfs").unwrap().set_string("size", "nonsense").unwrap_err();
         assert_eq!(error.errno, Errno::INVAL);
         assert!(error.action.contains("size"), "{error}");
     }
@@ -366,10 +323,7 @@ mod tests {
     #[test]
     fn unknown_kind() {
         if is_root() {
-            assert_eq!(
-                Filesystem::open("nosuchfs").unwrap_err().errno,
-                Errno::NODEV
-            );
+            assert_eq!(Filesystem::open("nosuchfs").unwrap_err().errno, Errno::NODEV);
         }
     }
 }

@@ -23,16 +23,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 8] = [
-        Kind::User,
-        Kind::Mount,
-        Kind::Cgroup,
-        Kind::Uts,
-        Kind::Ipc,
-        Kind::Pid,
-        Kind::Network,
-        Kind::Time,
-    ];
+    pub const ALL: [Kind; 8] =
+        [Kind::User, Kind::Mount, Kind::Cgroup, Kind::Uts, Kind::Ipc, Kind::Pid, Kind::Network, Kind::Time];
 
     /// The file's name under `/proc/PID/ns`.
     pub fn file_name(self) -> &'static str {
@@ -86,8 +78,7 @@ impl FromIterator<Kind> for Set {
 /// Joins the namespace that `file` (from `/proc/PID/ns` or a bind mount of it) refers to.
 /// `EINVAL` when the file is no namespace of this kind.
 pub fn join(file: impl AsFd, kind: Kind) -> Result<()> {
-    setns(file, kind as u32)
-        .map_err(|errno| Error::new(format!("join {} namespace", kind.file_name()), errno))
+    setns(file, kind as u32).map_err(|errno| Error::new(format!("join {} namespace", kind.file_name()), errno))
 }
 
 /// Joins all of `set` of the process behind `pidfd` in one call, all or nothing (Linux 5.8).
@@ -98,11 +89,7 @@ pub fn join_process(pidfd: impl AsFd, set: Set) -> Result<()> {
 fn setns(fd: impl AsFd, flags: u32) -> rustix::io::Result<()> {
     // SAFETY: setns takes two integers and touches no memory of ours.
     let result = unsafe { libc::setns(fd.as_fd().as_raw_fd(), flags as libc::c_int) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(last_errno())
-    }
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
 /// Moves the calling thread into new namespaces of `set` (unshare(2)).
@@ -110,19 +97,12 @@ pub fn unshare(set: Set) -> Result<()> {
     // SAFETY: unshare takes one integer; only CLONE_NEW* flags can be in a `Set`, so no memory
     // or descriptor sharing with other threads changes.
     let result = unsafe { libc::unshare(set.0 as libc::c_int) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(last_errno())
-    }
-    .during("unshare namespaces")
+    if result == 0 { Ok(()) } else { Err(last_errno()) }.during("unshare namespaces")
 }
 
 /// Opens a namespace file for a later [`join`].
 pub fn open(path: &Path) -> Result<OwnedFd> {
-    File::open(path)
-        .map(OwnedFd::from)
-        .during_at("open namespace", path)
+    File::open(path).map(OwnedFd::from).during_at("open namespace", path)
 }
 
 /// Opens the namespace of `kind` that process `pid` is in.
@@ -153,10 +133,7 @@ pub fn write_mappings(pid: i32, users: &[IdMapping], groups: &[IdMapping]) -> Re
 }
 
 fn write_mapping(path: &str, mappings: &[IdMapping]) -> Result<()> {
-    let text: String = mappings
-        .iter()
-        .map(|m| format!("{} {} {}\n", m.inside, m.outside, m.size))
-        .collect();
+    let text: String = mappings.iter().map(|m| format!("{} {} {}\n", m.inside, m.outside, m.size)).collect();
     // One write: the kernel accepts a map exactly once.
     std::fs::write(path, text).during_at("write", path)
 }

@@ -15,10 +15,7 @@ pub struct ProcessId {
 impl ProcessId {
     /// `ESRCH` when there is no such process.
     pub fn of(pid: i32) -> Result<ProcessId> {
-        Ok(ProcessId {
-            pid,
-            start_time: stat(pid)?.start_time,
-        })
+        Ok(ProcessId { pid, start_time: stat(pid)?.start_time })
     }
 
     pub fn own() -> Result<ProcessId> {
@@ -34,14 +31,7 @@ impl ProcessId {
     pub fn open(&self) -> Result<PidFd> {
         let pidfd = PidFd::open(self.pid)?;
         // Checked after opening: from here on the number cannot change its meaning.
-        if self.is_alive() {
-            Ok(pidfd)
-        } else {
-            Err(Error::new(
-                format!("open process {}", self.pid),
-                Errno::SRCH,
-            ))
-        }
+        if self.is_alive() { Ok(pidfd) } else { Err(Error::new(format!("open process {}", self.pid), Errno::SRCH)) }
     }
 }
 
@@ -69,9 +59,7 @@ fn stat(pid: i32) -> Result<Stat> {
 /// The name (field 2) may hold spaces and brackets: count from the last `)`.
 fn parse(text: &[u8]) -> Option<Stat> {
     let after_name = text.iter().rposition(|b| *b == b')')? + 1;
-    let mut fields = std::str::from_utf8(&text[after_name..])
-        .ok()?
-        .split_ascii_whitespace();
+    let mut fields = std::str::from_utf8(&text[after_name..]).ok()?.split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?; // field 3
     let start_time = fields.nth(18)?.parse().ok()?; // field 22
     Some(Stat { state, start_time })
@@ -94,13 +82,7 @@ mod tests {
         let own = ProcessId::own().unwrap();
         assert!(own.is_alive());
         assert!(own.open().is_ok());
-        assert!(
-            !ProcessId {
-                start_time: own.start_time + 1,
-                ..own
-            }
-            .is_alive()
-        );
+        assert!(!ProcessId { start_time: own.start_time + 1, ..own }.is_alive());
     }
 
     #[test]

@@ -1,0 +1,255 @@
+//! From a specification to a process that is one step before its program. Everything is checked and made ready
+//! first; then one clone3 with all namespaces, and one message back when the child (`init.rs`) is done. On any
+//! error nothing is left: the child is ended and reaped, and its mounts go with its mount namespace.
+
+use crate::error::{Error, Result, invalid};
+use crate::init::{self, Plan};
+use crate::mount_plan;
+use crate::namespaces::Namespaces;
+use crate::prepare::{Filter, Process};
+use crate::process::Streams;
+use crate::spawn::{self, reap};
+use crate::sync::{self, Message, Socket};
+use crate::{rootfs, seccomp};
+use kernel::cgroup::Cgroup;
+use kernel::clone::{Child, Options};
+use kernel::mount::{Attributes, Mount, Propagation};
+use kernel::namespace::{self, Kind};
+use kernel::pidfd::PidFd;
+use kernel::sysctl;
+use spec::runtime::{Linux, Spec};
+use std::borrow::Cow;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+/// What a container is made of.
+pub struct Create<'a> {
+    pub spec: &'a Spec,
+    pub rootfs: Rootfs<'a>,
+    /// An existing empty directory of the host, on which the root is attached inside the new mount namespace only.
+    pub mount_point: &'a Path,
+    pub stdio: Stdio,
+    /// Entered by the child before it does anything.
+    pub cgroup: Option<&'a Cgroup>,
+    /// Compiled ahead; else `linux.seccomp` of the specification is compiled here.
+    pub seccomp: Option<&'a kernel::seccomp::Program>,
+    /// Run the program as the child of a small pid 1 of ours (`--init`).
+    pub reaper: bool,
+}
+
+pub enum Rootfs<'a> {
+    /// A detached mount, which becomes the container's.
+    Detached(&'a Mount),
+    /// A directory of the host.
+    Path(&'a Path),
+}
+
+pub enum Stdio {
+    Fds {
+        stdin: OwnedFd,
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+    },
+    /// A new terminal from the container's own devpts; 0 by 0 leaves the kernel's size.
+    Terminal {
+        width: u16,
+        height: u16,
+    },
+}
+
+impl Stdio {
+    pub(crate) fn streams(&self) -> Streams<'_> {
+        match self {
+            Stdio::Fds { stdin, stdout, stderr } => Streams::Fds([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]),
+            Stdio::Terminal { width, height } => Streams::Terminal { width: *width, height: *height },
+        }
+    }
+}
+
+/// A process that waits to become its program: [`Created::start`] or [`Created::abandon`] it. If this is dropped, or
+/// its owner killed, the process ends by itself.
+#[derive(Debug)]
+pub struct Created {
+    /// As the caller's pid namespace counts.
+    pub pid: i32,
+    pub pidfd: PidFd,
+    /// Master side of the terminal, if one was asked for.
+    pub console: Option<OwnedFd>,
+    pub(crate) socket: Socket,
+}
+
+/// Makes the container up to its execve. The caller must have one thread only.
+pub fn create(create: Create<'_>) -> Result<Created> {
+    let owned;
+    let rootfs = match create.rootfs {
+        Rootfs::Detached(mount) => mount,
+        Rootfs::Path(path) => {
+            owned = bind_rootfs(path, create.spec.linux.as_ref())?;
+            &owned
+        }
+    };
+    let plan = plan(&create, rootfs)?;
+    let (ours, theirs) = sync::pair()?;
+    let child = spawn_init(&plan, &ours, &theirs)?;
+    // Our copy must go, or the child's end would not be the end of file.
+    drop(theirs);
+    finish(child, ours, |child, ours| map_user_namespace(&plan.namespaces, child, ours))
+}
+
+/// Waits until `child` is ready; on any error it is ended and reaped.
+pub(crate) fn finish(
+    child: Child,
+    ours: Socket,
+    prepare: impl FnOnce(&Child, &Socket) -> Result<()>,
+) -> Result<Created> {
+    let ready = prepare(&child, &ours).and_then(|()| wait_until_ready(&ours));
+    match ready {
+        Ok(console) => Ok(Created { pid: child.pid, pidfd: child.pidfd, console, socket: ours }),
+        Err(error) => {
+            reap(&child.pidfd);
+            Err(error)
+        }
+    }
+}
+
+fn wait_until_ready(ours: &Socket) -> Result<Option<OwnedFd>> {
+    let mut console = None;
+    loop {
+        match ours.receive()? {
+            Some(Message::Console(master)) => console = Some(master),
+            Some(Message::Ready) => return Ok(console),
+            Some(Message::Failed(error)) => return Err(error),
+            _ => return Err(Error::Ended),
+        }
+    }
+}
+
+fn spawn_init(plan: &Plan<'_>, ours: &Socket, theirs: &Socket) -> Result<Child> {
+    let child = || init::run(plan, ours, theirs);
+    let options = Options {
+        // The cgroup namespace comes later: its root is the cgroup that its maker is in.
+        namespaces: plan.namespaces.new.without(Kind::Cgroup),
+        cgroup: plan.entry.as_ref().and_then(kernel::cgroup::Entry::directory),
+        sibling: false,
+    };
+    if plan.joined_before {
+        spawn::spawn_through(&plan.namespaces.joined, options, ours, theirs, child)
+    } else {
+        spawn::spawn(options, plan.namespaces.joined(Kind::Pid), child)
+    }
+}
+
+fn map_user_namespace(namespaces: &Namespaces, child: &Child, ours: &Socket) -> Result<()> {
+    if !namespaces.new.contains(Kind::User) {
+        return Ok(());
+    }
+    namespace::write_mappings(child.pid, &namespaces.users, &namespaces.groups)?;
+    ours.send(&Message::Mapped)
+}
+
+fn plan<'a>(create: &'a Create<'a>, rootfs: &'a Mount) -> Result<Plan<'a>> {
+    let spec = create.spec;
+    let linux = spec.linux.as_ref().ok_or_else(|| invalid("the specification has no part for Linux"))?;
+    let process = spec.process.as_ref().ok_or_else(|| invalid("the specification has no process"))?;
+    let namespaces = Namespaces::prepare(linux)?;
+    check_names(spec, &namespaces)?;
+    let filter = filter(create.seccomp, linux.seccomp.as_ref())?;
+    // A bound /dev is somebody else's: nothing is made in it.
+    let own_dev = !spec.mounts.iter().any(|mount| mount.destination == "/dev" && is_bind(mount));
+    Ok(Plan {
+        sysctls: sysctls(linux, &namespaces)?,
+        joined_before: namespaces.joins(Kind::User),
+        namespaces,
+        entry: create.cgroup.map(Cgroup::entry).transpose()?,
+        rootfs,
+        mount_point: create.mount_point,
+        root_propagation: root_propagation(linux)?,
+        read_only_root: spec.root.as_ref().is_some_and(|root| root.readonly),
+        hostname: &spec.hostname,
+        domainname: &spec.domainname,
+        mounts: mount_plan::prepare(&spec.mounts, create.cgroup)?,
+        devices: own_dev.then(|| rootfs::plan(&linux.devices)).transpose()?,
+        masked: &linux.masked_paths,
+        read_only: &linux.readonly_paths,
+        null: mount_plan::null_device()?,
+        streams: create.stdio.streams(),
+        process: Process::prepare(process, filter, create.reaper)?,
+    })
+}
+
+fn is_bind(mount: &spec::runtime::Mount) -> bool {
+    mount.kind == "bind" || mount.options.iter().any(|option| option == "bind" || option == "rbind")
+}
+
+fn check_names(spec: &Spec, namespaces: &Namespaces) -> Result<()> {
+    let has_uts = namespaces.new.contains(Kind::Uts) || namespaces.joins(Kind::Uts);
+    if !has_uts && !(spec.hostname.is_empty() && spec.domainname.is_empty()) {
+        return Err(invalid("a host name needs a uts namespace of the container's own"));
+    }
+    Ok(())
+}
+
+/// Only parameters that a namespace of the container's own confines.
+fn sysctls<'a>(linux: &'a Linux, namespaces: &Namespaces) -> Result<Vec<(String, &'a str)>> {
+    let mut paths = Vec::with_capacity(linux.sysctl.len());
+    for (name, value) in &linux.sysctl {
+        let path = sysctl::path_of(name);
+        match sysctl::namespace_of(&path.replace('/', ".")) {
+            Some(kind) if namespaces.differs_from_own(kind)? => paths.push((path, value.as_str())),
+            Some(kind) => {
+                let kind = kind.file_name();
+                return Err(invalid(format!("sysctl {name:?} needs a {kind} namespace of the container's own")));
+            }
+            None => return Err(invalid(format!("sysctl {name:?} is not in a namespace: set it on the host"))),
+        }
+    }
+    Ok(paths)
+}
+
+pub(crate) fn filter<'a>(
+    compiled: Option<&'a kernel::seccomp::Program>,
+    profile: Option<&spec::runtime::Seccomp>,
+) -> Result<Option<Filter<'a>>> {
+    let in_words = |error: seccomp::Error| invalid(format!("seccomp profile: {error}"));
+    let flags = match profile {
+        Some(profile) => seccomp::flags(profile).map_err(in_words)?,
+        None => kernel::seccomp::Flags::SPEC_ALLOW,
+    };
+    let program = match (compiled, profile) {
+        (Some(compiled), _) => Cow::Borrowed(compiled),
+        (None, Some(profile)) => Cow::Owned(seccomp::compile(profile).map_err(in_words)?),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(Filter { program, flags }))
+}
+
+/// From `rootfsPropagation`, private if it says nothing.
+fn root_propagation(linux: &Linux) -> Result<(Propagation, bool)> {
+    let wanted = linux.rootfs_propagation.as_str();
+    let (name, recursive) = match wanted.strip_prefix('r') {
+        Some(name) => (name, true),
+        None => (wanted, false),
+    };
+    let propagation = match name {
+        "" | "private" => Propagation::Private,
+        "slave" => Propagation::Slave,
+        "shared" => Propagation::Shared,
+        "unbindable" => Propagation::Unbindable,
+        _ => return Err(invalid(format!("unknown rootfs propagation {wanted:?}"))),
+    };
+    Ok((propagation, recursive))
+}
+
+/// The root as a mount of its own: what is mounted in the container must not appear on the host. With slave and
+/// shared propagation the host's later mounts appear in the container; sharing starts after the pivot (`init.rs`),
+/// which refuses shared mounts.
+fn bind_rootfs(path: &Path, linux: Option<&Linux>) -> Result<Mount> {
+    let (wanted, _) = linux.map_or(Ok((Propagation::Private, true)), root_propagation)?;
+    let now = match wanted {
+        Propagation::Slave | Propagation::Shared => Propagation::Slave,
+        Propagation::Private | Propagation::Unbindable => Propagation::Private,
+    };
+    let mount = Mount::bind(path, true)?;
+    mount.set_attributes(Attributes::NONE, Attributes::NONE, Some(now), true)?;
+    Ok(mount)
+}

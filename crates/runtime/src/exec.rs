@@ -1,0 +1,119 @@
+//! Another process in a running container. It joins all namespaces of the container's first process by that
+//! process's descriptor, in one call, and then becomes its program as the first one did. Nothing that it finds
+//! inside is trusted: files and mounts there may be anything by now. Refusing a paused container is the caller's.
+
+use crate::create::{Created, Stdio, filter, finish};
+use crate::error::{Error, Result};
+use crate::prepare::Process;
+use crate::process::{self, Failure, Streams};
+use crate::sync::{self, Socket};
+use crate::{rootfs, spawn};
+use kernel::Context;
+use kernel::beneath::Root;
+use kernel::cgroup::{Cgroup, Entry};
+use kernel::clone::Options;
+use kernel::namespace::{self, Kind, Set};
+use kernel::pidfd::PidFd;
+use kernel::process::ProcessId;
+use kernel::{identity, prctl};
+use std::convert::Infallible;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+pub struct Exec<'a> {
+    /// The container's first process.
+    pub target: ProcessId,
+    pub process: &'a spec::runtime::Process,
+    pub stdio: Stdio,
+    /// The container's, entered before anything else.
+    pub cgroup: Option<&'a Cgroup>,
+    /// Compiled ahead; else `profile` is compiled here.
+    pub seccomp: Option<&'a kernel::seccomp::Program>,
+    /// The container's profile; its flags count for `seccomp` too.
+    pub profile: Option<&'a spec::runtime::Seccomp>,
+}
+
+struct Plan<'a> {
+    target: PidFd,
+    namespaces: Set,
+    entry: Option<Entry>,
+    streams: Streams<'a>,
+    process: Process<'a>,
+}
+
+/// Makes the process up to its execve. The caller must have one thread only. `ESRCH` when the container's first
+/// process has ended.
+pub fn exec(exec: Exec<'_>) -> Result<Created> {
+    let plan = Plan {
+        target: exec.target.open()?,
+        namespaces: namespaces_of(exec.target.pid)?,
+        entry: exec.cgroup.map(Cgroup::entry).transpose()?,
+        streams: exec.stdio.streams(),
+        process: Process::prepare(exec.process, filter(exec.seccomp, exec.profile)?, false)?,
+    };
+    let (ours, theirs) = sync::pair()?;
+    let cgroup = plan.entry.as_ref().and_then(Entry::directory);
+    let options = Options { cgroup, ..Options::default() };
+    let child = spawn::spawn(options, Some(plan.target.as_fd()), || run(&plan, &ours, &theirs))?;
+    // Our copy must go, or the child's end would not be the end of file.
+    drop(theirs);
+    finish(child, ours, |_, _| Ok(()))
+}
+
+/// All but the pid namespace, which is joined around the clone. Joining the user namespace that we are in is an
+/// error to the kernel, and not every kernel has time namespaces, so these two only where they differ from ours.
+fn namespaces_of(target: i32) -> Result<Set> {
+    let always = [Kind::Mount, Kind::Ipc, Kind::Uts, Kind::Network, Kind::Cgroup];
+    let mut set: Set = always.into_iter().collect();
+    for kind in [Kind::User, Kind::Time] {
+        let id = |pid: &str| {
+            let path = format!("/proc/{pid}/ns/{}", kind.file_name());
+            rustix::fs::stat(path.as_str()).map(|stat| (stat.st_dev, stat.st_ino)).ok()
+        };
+        if id("self") != id(&target.to_string()) {
+            set = set.with(kind);
+        }
+    }
+    Ok(set)
+}
+
+fn run(plan: &Plan<'_>, ours: &Socket, theirs: &Socket) -> i32 {
+    // The parent's end was copied by the clone: as long as we hold it, its owner's death would not reach us.
+    process::close_parents_end(ours);
+    match enter(plan, theirs) {
+        Ok(never) => match never {},
+        Err(failure) => failure.report(theirs),
+    }
+}
+
+fn enter(plan: &Plan<'_>, socket: &Socket) -> Result<Infallible, Failure> {
+    // 1. The cgroup first: what follows is counted and limited.
+    if let Some(entry) = &plan.entry {
+        entry.enter().during("enter the cgroup")?;
+    }
+    // 2. While the /proc that we see is the host's.
+    process::adjust_oom_score(&plan.process)?;
+    // 3. Out of the sight of the container's processes, which have seen our pid since the clone (CVE-2016-9962).
+    prctl::forbid_inspection()?;
+    // 4. All at once: with the mount namespace the root and the working directory become the container's.
+    namespace::join_process(&plan.target, plan.namespaces)?;
+    if plan.namespaces.contains(Kind::User) {
+        identity::set_groups(&[])?;
+        identity::set_group(0)?;
+        identity::set_user(0)?;
+    }
+    // 5. The terminal from the container's devpts, so that ttyname(3) finds it there.
+    let terminal = match plan.streams {
+        Streams::Fds(_) => None,
+        Streams::Terminal { width, height } => Some(open_terminal(plan, width, height, socket)?),
+    };
+    // 6. From host's process to container's: streams, limits, rights, program.
+    process::become_program(&plan.process, &plan.streams, terminal, socket)
+}
+
+fn open_terminal(plan: &Plan<'_>, width: u16, height: u16, socket: &Socket) -> Result<std::os::fd::OwnedFd> {
+    let devpts = Root::open(Path::new("/"))?.open_dir("/dev/pts")?;
+    let pty = rootfs::open_terminal(devpts, width, height, plan.process.user)?;
+    socket.send(&sync::Message::Console(pty.master)).map_err(Error::from)?;
+    Ok(pty.slave)
+}

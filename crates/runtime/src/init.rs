@@ -1,0 +1,199 @@
+//! The container's first process, from its birth to the moment before its program: a numbered list in which
+//! each step says why it stands where it does. Runs in the child of `create`; what it needs was made ready
+//! there. Its last part, shared with `exec`, is `process.rs`.
+
+use crate::error::{Error, Result};
+use crate::mount_plan::Planned;
+use crate::namespaces::Namespaces;
+use crate::prepare::Process;
+use crate::process::{self, Streams};
+use crate::rootfs::{self, Device};
+use crate::sync::{Message, Socket};
+use crate::{masks, mounts};
+use kernel::Context;
+use kernel::beneath::Root;
+use kernel::cgroup::Entry;
+use kernel::mount::{Attributes, Mount, Propagation};
+use kernel::namespace::{self, Kind};
+use kernel::{identity, loopback, pivot, prctl, sysctl, uts};
+use rustix::fs::{Mode, OFlags};
+use std::convert::Infallible;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Everything that `create` made ready.
+pub(crate) struct Plan<'a> {
+    pub namespaces: Namespaces,
+    /// Joined already, by the intermediate process of `spawn.rs`.
+    pub joined_before: bool,
+    pub entry: Option<Entry>,
+    pub rootfs: &'a Mount,
+    pub mount_point: &'a Path,
+    /// And whether it holds for all mounts below.
+    pub root_propagation: (Propagation, bool),
+    pub read_only_root: bool,
+    pub hostname: &'a str,
+    pub domainname: &'a str,
+    pub mounts: Vec<Planned>,
+    /// `None` when the specification binds a `/dev` from elsewhere.
+    pub devices: Option<Vec<Device>>,
+    /// Paths below `/proc/sys`, and values.
+    pub sysctls: Vec<(String, &'a str)>,
+    pub masked: &'a [String],
+    pub read_only: &'a [String],
+    pub null: Mount,
+    pub streams: Streams<'a>,
+    pub process: Process<'a>,
+}
+
+/// Runs the child; the result is its exit code, which nobody needs: the parent learns why from the message.
+pub(crate) fn run(plan: &Plan<'_>, ours: &Socket, theirs: &Socket) -> i32 {
+    // The parent's end was copied by the clone: as long as we hold it, its owner's death would not reach us.
+    process::close_parents_end(ours);
+    match set_up(plan, theirs) {
+        Ok(never) => match never {},
+        Err(failure) => failure.report(theirs),
+    }
+}
+
+fn set_up(plan: &Plan<'_>, socket: &Socket) -> Result<Infallible, process::Failure> {
+    // 1. The cgroup before all else: what follows is counted and limited. The cgroup namespace only then,
+    //    because its root becomes the cgroup that we are in.
+    enter_cgroup(plan)?;
+    // 2. While the /proc that we see is the host's and our files in it are ours.
+    process::adjust_oom_score(&plan.process)?;
+    // 3. An identity in a new user namespace, before anything is created or mounted with it.
+    become_mapped_root(plan, socket)?;
+    // 4. Out of sight before others than our parent may look (CVE-2016-9962).
+    prctl::forbid_inspection()?;
+    // 5. Namespaces of others, then what belongs to new ones. The network before sysfs is mounted, which shows it.
+    join_namespaces(plan)?;
+    name_and_loopback(plan)?;
+    // 6. Cut off from the host's mounts before the first mount, which would else appear there.
+    kernel::mount::set_propagation(Path::new("/"), Propagation::Private, true)?;
+    plan.rootfs.attach_at(rustix::fs::CWD, plan.mount_point)?;
+    // 7. The tree, with exact permissions.
+    identity::set_umask(0);
+    let root = Root::open(plan.mount_point)?;
+    let terminal = fill_root(plan, &root, socket)?;
+    // 8. Read-only when nothing is left to create in it, and then there is only this tree.
+    if plan.read_only_root {
+        plan.rootfs.set_attributes(Attributes::READ_ONLY, Attributes::NONE, None, false)?;
+    }
+    pivot::pivot(&root)?;
+    // Dropped before streams get its number.
+    drop(root);
+    if let (propagation @ (Propagation::Shared | Propagation::Unbindable), recursive) = plan.root_propagation {
+        kernel::mount::set_propagation(Path::new("/"), propagation, recursive)?;
+    }
+    // 9. From host's process to container's: streams, limits, rights, program.
+    process::become_program(&plan.process, &plan.streams, terminal, socket)
+}
+
+fn enter_cgroup(plan: &Plan<'_>) -> Result<()> {
+    if let Some(entry) = &plan.entry {
+        entry.enter().during("enter the cgroup")?;
+    }
+    if plan.namespaces.new.contains(Kind::Cgroup) {
+        namespace::unshare(namespace::Set::NONE.with(Kind::Cgroup))?;
+    }
+    Ok(())
+}
+
+/// The parent writes the mapping: it may be about ids that we have no power over.
+fn become_mapped_root(plan: &Plan<'_>, socket: &Socket) -> Result<()> {
+    if plan.namespaces.new.contains(Kind::User) {
+        match socket.receive_plain()? {
+            Some(Message::Mapped) => {}
+            _ => return Err(Error::Ended),
+        }
+    } else if !plan.namespaces.joins(Kind::User) {
+        return Ok(());
+    }
+    identity::set_groups(&[])?;
+    identity::set_group(0)?;
+    Ok(identity::set_user(0)?)
+}
+
+fn join_namespaces(plan: &Plan<'_>) -> Result<()> {
+    if plan.joined_before {
+        return Ok(());
+    }
+    for (kind, fd) in &plan.namespaces.joined {
+        // The pid namespace was joined around the clone, see `spawn.rs`.
+        if *kind != Kind::Pid {
+            namespace::join(fd, *kind)?;
+        }
+    }
+    Ok(())
+}
+
+fn name_and_loopback(plan: &Plan<'_>) -> Result<()> {
+    if plan.namespaces.new.contains(Kind::Uts) {
+        if !plan.hostname.is_empty() {
+            uts::set_hostname(plan.hostname)?;
+        }
+        if !plan.domainname.is_empty() {
+            uts::set_domainname(plan.domainname)?;
+        }
+    }
+    if plan.namespaces.new.contains(Kind::Network) {
+        loopback::bring_up()?;
+    }
+    Ok(())
+}
+
+/// Mounts, devices, terminal, parameters and masks, in the order in which each builds on the one before.
+fn fill_root(plan: &Plan<'_>, root: &Root, socket: &Socket) -> Result<Option<OwnedFd>> {
+    let proc = mounts::attach_all(root, &plan.mounts)?;
+    if let Some(devices) = &plan.devices {
+        rootfs::make_devices(root, devices)?;
+        rootfs::make_links(root)?;
+    }
+    let terminal = match plan.streams {
+        Streams::Fds(_) => None,
+        Streams::Terminal { width, height } => {
+            let devpts = root.open_dir("/dev/pts")?;
+            let pty = rootfs::open_terminal(devpts, width, height, plan.process.user)?;
+            rootfs::bind_console(root, &pty.slave)?;
+            socket.send(&Message::Console(pty.master))?;
+            Some(pty.slave)
+        }
+    };
+    // Before /proc/sys becomes read-only, and through the procfs that we mounted ourselves.
+    write_parameters(plan, proc)?;
+    masks::make_read_only(root, plan.read_only)?;
+    masks::mask(root, plan.masked, &plan.null)?;
+    create_working_directory(plan, root)?;
+    Ok(terminal)
+}
+
+fn write_parameters(plan: &Plan<'_>, proc: Option<Mount>) -> Result<()> {
+    if plan.sysctls.is_empty() {
+        return Ok(());
+    }
+    let proc = match proc {
+        Some(proc) => proc,
+        // A container without /proc may have parameters all the same.
+        None => kernel::mount::Filesystem::open("proc")?.mount(Attributes::NONE)?,
+    };
+    for (path, value) in &plan.sysctls {
+        sysctl::write(&proc, path, value)?;
+    }
+    Ok(())
+}
+
+/// As docker, which makes a missing WORKDIR. While we are still root and the root is still writable.
+fn create_working_directory(plan: &Plan<'_>, root: &Root) -> Result<()> {
+    let path = Path::new(std::ffi::OsStr::from_bytes(plan.process.working_directory.as_bytes()));
+    if path == Path::new("/") || root.open_file(path, OFlags::PATH, Mode::empty()).is_ok() {
+        return Ok(());
+    }
+    match root.create_dir_all(path, Mode::from_raw_mode(0o755)) {
+        Ok(_) => Ok(()),
+        // Entering it will say what is wrong, in the user's words.
+        Err(error) if matches!(error.errno, rustix::io::Errno::NOTDIR | rustix::io::Errno::ROFS) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

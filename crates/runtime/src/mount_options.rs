@@ -1,0 +1,163 @@
+//! The `options` of a mount in the specification, as mount(8) names them, sorted into what the kernel takes
+//! separately: attributes of the mount, propagation, and data for the file system.
+
+use crate::error::{Result, invalid};
+use kernel::mount::{Attributes, Propagation};
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    pub set: Attributes,
+    pub clear: Attributes,
+    /// Those with an `r` before (`rro`), which hold for all mounts below a bind too.
+    pub recursive_set: Attributes,
+    pub recursive_clear: Attributes,
+    /// And whether it holds for all mounts below.
+    pub propagation: Option<(Propagation, bool)>,
+    /// `bind` is `Some(false)`, `rbind` is `Some(true)`.
+    pub bind: Option<bool>,
+    /// Fill a tmpfs with what it covers.
+    pub copy_up: bool,
+    /// For the file system, in order.
+    pub data: Vec<(String, Option<String>)>,
+}
+
+impl Options {
+    pub fn parse(options: &[String]) -> Result<Options> {
+        let mut parsed = Options::default();
+        // Some write several into one entry, as in fstab.
+        for option in options.iter().flat_map(|entry| split(entry)) {
+            parsed.add(option)?;
+        }
+        Ok(parsed)
+    }
+
+    fn add(&mut self, option: &str) -> Result<()> {
+        if let Some(propagation) = propagation(option) {
+            self.propagation = Some(propagation);
+        } else if let Some((set, clear)) = attribute(option) {
+            self.set = self.set.without(clear).with(set);
+            self.clear = self.clear.without(set).with(clear);
+        } else if let Some((set, clear)) = option.strip_prefix('r').and_then(attribute) {
+            self.recursive_set = self.recursive_set.without(clear).with(set);
+            self.recursive_clear = self.recursive_clear.without(set).with(clear);
+        } else {
+            match option {
+                "bind" => self.bind = Some(self.bind.unwrap_or(false)),
+                "rbind" => self.bind = Some(true),
+                "tmpcopyup" => self.copy_up = true,
+                "defaults" | "" => {}
+                "remount" => return Err(invalid("mount option \"remount\" makes no sense in a new container")),
+                "idmap" | "ridmap" => return Err(invalid(format!("mount option {option:?} is not supported"))),
+                _ => self.add_data(option),
+            }
+        }
+        Ok(())
+    }
+
+    fn add_data(&mut self, option: &str) {
+        match option.split_once('=') {
+            Some((key, value)) => self.data.push((key.to_owned(), Some(value.to_owned()))),
+            None => self.data.push((option.to_owned(), None)),
+        }
+    }
+
+    pub fn has_data(&self, key: &str) -> bool {
+        self.data.iter().any(|(k, _)| k == key)
+    }
+}
+
+/// A comma separates, but not within the quotes of a security context.
+fn split(entry: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    entry.split(move |c| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    })
+}
+
+fn propagation(option: &str) -> Option<(Propagation, bool)> {
+    let kind = |name| match name {
+        "private" => Some(Propagation::Private),
+        "shared" => Some(Propagation::Shared),
+        "slave" => Some(Propagation::Slave),
+        "unbindable" => Some(Propagation::Unbindable),
+        _ => None,
+    };
+    match kind(option) {
+        Some(found) => Some((found, false)),
+        None => option.strip_prefix('r').and_then(kind).map(|found| (found, true)),
+    }
+}
+
+/// What to set and what to clear.
+fn attribute(option: &str) -> Option<(Attributes, Attributes)> {
+    use Attributes as A;
+    Some(match option {
+        "ro" => (A::READ_ONLY, A::NONE),
+        "rw" => (A::NONE, A::READ_ONLY),
+        "nosuid" => (A::NOSUID, A::NONE),
+        "suid" => (A::NONE, A::NOSUID),
+        "nodev" => (A::NODEV, A::NONE),
+        "dev" => (A::NONE, A::NODEV),
+        "noexec" => (A::NOEXEC, A::NONE),
+        "exec" => (A::NONE, A::NOEXEC),
+        "nodiratime" => (A::NODIRATIME, A::NONE),
+        "diratime" => (A::NONE, A::NODIRATIME),
+        "nosymfollow" => (A::NOSYMFOLLOW, A::NONE),
+        "symfollow" => (A::NONE, A::NOSYMFOLLOW),
+        // One choice of three: the others' bits are cleared with it.
+        "noatime" => (A::NOATIME, A::ATIME_MASK.without(A::NOATIME)),
+        "strictatime" => (A::STRICTATIME, A::ATIME_MASK.without(A::STRICTATIME)),
+        "relatime" | "atime" | "nostrictatime" => (A::NONE, A::ATIME_MASK),
+        "norelatime" => (A::NONE, A::NONE),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(options: &[&str]) -> Options {
+        Options::parse(&options.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn attributes_and_data_are_told_apart() {
+        let options = parse(&["nosuid", "strictatime", "mode=755", "size=65536k"]);
+        assert_eq!(options.set, Attributes::NOSUID.with(Attributes::STRICTATIME));
+        assert_eq!(options.data[1], ("size".into(), Some("65536k".into())));
+        assert!(options.has_data("mode"));
+    }
+
+    #[test]
+    fn the_last_of_a_pair_wins() {
+        assert!(parse(&["ro", "rw"]).set.is_empty());
+        assert_eq!(parse(&["rw", "ro"]).clear, Attributes::NONE);
+        assert_eq!(parse(&["noatime", "strictatime"]).set, Attributes::STRICTATIME);
+    }
+
+    #[test]
+    fn binds_and_propagation() {
+        let options = parse(&["rbind", "rprivate", "rro", "ro"]);
+        assert_eq!(options.bind, Some(true));
+        assert_eq!(options.propagation, Some((Propagation::Private, true)));
+        assert_eq!(options.recursive_set, Attributes::READ_ONLY);
+        assert_eq!(parse(&["slave"]).propagation, Some((Propagation::Slave, false)));
+    }
+
+    #[test]
+    fn one_entry_may_hold_several() {
+        let options = parse(&["ro,nosuid,context=\"a,b\""]);
+        assert_eq!(options.set, Attributes::READ_ONLY.with(Attributes::NOSUID));
+        assert_eq!(options.data, [("context".into(), Some("\"a,b\"".into()))]);
+    }
+
+    #[test]
+    fn recursion_is_no_prefix_of_a_plain_word() {
+        // `relatime` starts with an r and is plain.
+        assert_eq!(parse(&["relatime"]).clear, Attributes::ATIME_MASK);
+        assert!(parse(&["relatime"]).recursive_clear.is_empty());
+        assert!(Options::parse(&["remount".to_owned()]).is_err());
+    }
+}

@@ -1,0 +1,215 @@
+//! The last part of every process that becomes a container's program, the first one and those of `exec`: from
+//! a process of the host, already inside the container's root, to execve. Here rights are given up, so the
+//! order is everything; each step says why it stands where it does.
+
+use crate::error::{Error, Result};
+use crate::prepare::{Filter, Process};
+use crate::reaper;
+use crate::sync::{Message, Socket};
+use kernel::Context;
+use kernel::capability::{self, Capability, Set};
+use kernel::{exec, identity, prctl, pty, rlimit, seccomp};
+use rustix::fs::FileType;
+use rustix::io::Errno;
+use std::convert::Infallible;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Standard input, output and error, or a terminal for all three.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Streams<'a> {
+    Fds([BorrowedFd<'a>; 3]),
+    Terminal { width: u16, height: u16 },
+}
+
+/// An error, and the socket to tell it through where that has changed its number.
+pub(crate) struct Failure {
+    error: Error,
+    socket: Option<Socket>,
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure { error: error.into(), socket: None }
+    }
+}
+
+impl Failure {
+    /// Tells the parent; the result is the exit code.
+    pub fn report(self, socket: &Socket) -> i32 {
+        let code = match &self.error {
+            Error::Exec(error) => error.kind.exit_code(),
+            _ => 125,
+        };
+        // When this fails the parent is gone and nobody waits for the reason.
+        let _ = self.socket.as_ref().unwrap_or(socket).send(&Message::Failed(self.error));
+        code
+    }
+}
+
+pub(crate) fn close_parents_end(ours: &Socket) {
+    exec::close_copy(ours.as_fd());
+}
+
+/// Raising the score is free, lowering it needs CAP_SYS_RESOURCE.
+pub(crate) fn adjust_oom_score(process: &Process<'_>) -> Result<()> {
+    const PATH: &str = "/proc/self/oom_score_adj";
+    match process.oom_score_adjustment {
+        None => Ok(()),
+        Some(adjustment) => Ok(std::fs::write(PATH, adjustment.to_string()).during_at("write", PATH)?),
+    }
+}
+
+/// Never returns without an error. The caller is root in the container's user namespace, its root directory is
+/// the container's.
+pub(crate) fn become_program(
+    process: &Process<'_>,
+    streams: &Streams<'_>,
+    terminal: Option<OwnedFd>,
+    socket: &Socket,
+) -> Result<Infallible, Failure> {
+    // 1. A session of its own: the caller's terminal and keys are out of reach. With a reaper the program
+    //    gets the terminal, not pid 1.
+    identity::new_session()?;
+    identity::new_session_keyring()?;
+    if let (Some(terminal), false) = (&terminal, process.reaper) {
+        pty::make_controlling(terminal)?;
+    }
+    // 2. Streams, and nothing else open: below here no descriptor of the host exists but the socket
+    //    (CVE-2024-21626). Before limits, which may allow fewer descriptors than we hold.
+    let socket = take_streams(process, streams, terminal, socket)?;
+    // From here on the socket has a new number, and failures must carry it.
+    match with_streams(process, &socket) {
+        Ok(never) => match never {},
+        Err(error) => Err(Failure { error, socket: Some(socket) }),
+    }
+}
+
+fn with_streams(process: &Process<'_>, socket: &Socket) -> Result<Infallible> {
+    // 3. Limits while we may still raise them, up to our own.
+    for limit in &process.limits {
+        rlimit::set(limit.resource, limit.soft, limit.hard)?;
+    }
+    identity::set_umask(process.umask);
+    // 4. The directory as root, for one that the user may be in but not reach, as runc; else as the user.
+    let entered = rustix::process::chdir(process.working_directory.as_c_str());
+    // 5. Rights: the bounding set while we have CAP_SETPCAP, ids while we have CAP_SETUID, and of the rest
+    //    only what the program gets and what step 8 needs.
+    let last = change_identity(process)?;
+    enter_directory(process, entered)?;
+    if process.no_new_privileges {
+        prctl::no_new_privileges()?;
+    }
+    // 6. With the program's own rights, so that what is found can be executed.
+    let program = process.program.locate()?;
+    exec::reset_signals()?;
+    // 7. All that can fail has been tried. The end of file means that the parent has ended.
+    socket.send(&Message::Ready)?;
+    match socket.receive_plain()? {
+        Some(Message::Start) => {}
+        _ => return Err(Error::Ended),
+    }
+    // 8. The filter last, for it may forbid what was needed until now. Without no_new_privs that takes CAP_SYS_ADMIN,
+    //    which goes right after if the program must not have it.
+    if let Some(Filter { program, flags }) = &process.filter {
+        seccomp::load(program, *flags)?;
+    }
+    if let Some(last) = last {
+        last.apply()?;
+    }
+    if process.reaper {
+        return reaper::run(process, program, socket);
+    }
+    Err(process.program.execute(program))
+}
+
+fn take_streams(
+    process: &Process<'_>,
+    streams: &Streams<'_>,
+    terminal: Option<OwnedFd>,
+    socket: &Socket,
+) -> Result<Socket> {
+    let fds = match (streams, &terminal) {
+        (Streams::Fds(fds), _) => *fds,
+        (Streams::Terminal { .. }, Some(terminal)) => [terminal.as_fd(); 3],
+        (Streams::Terminal { .. }, None) => return Err(kernel::Error::new("open terminal", Errno::NOTTY).into()),
+    };
+    if process.user != 0 {
+        for fd in fds {
+            give_pipe(fd, process.user)?;
+        }
+    }
+    let kept = exec::keep_only(fds, socket.as_fd())?;
+    // Closed by number above: dropping it would close whatever has that number now.
+    std::mem::forget(terminal);
+    Ok(Socket::from_fd(kept))
+}
+
+/// Pipes become the user's, so that programs can open /dev/stdout. Files and terminals of the host do not.
+fn give_pipe(fd: BorrowedFd<'_>, user: u32) -> Result<()> {
+    let stat = rustix::fs::fstat(fd).during("stat standard stream")?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Fifo || stat.st_uid == user {
+        return Ok(());
+    }
+    let owner = rustix::fs::Uid::from_raw(user);
+    match rustix::fs::fchown(fd, Some(owner), None) {
+        // A user that the namespace does not map, or a pipe of somebody else: the program can write all the same.
+        Ok(()) | Err(Errno::PERM | Errno::INVAL | Errno::ROFS) => Ok(()),
+        Err(errno) => Err(errno).during("set owner of standard stream").map_err(Error::from),
+    }
+}
+
+/// Returns the sets to apply after the filter, where they differ from those applied here.
+fn change_identity(process: &Process<'_>) -> Result<Option<capability::Process>> {
+    let wanted = &process.capabilities;
+    let had = capability::Process::current()?.permitted;
+    // What we do not have ourselves cannot be given; the specification wants that to be no error.
+    let permitted = wanted.permitted.intersection(had);
+    let last = capability::Process {
+        permitted,
+        effective: wanted.effective.intersection(permitted),
+        inheritable: wanted.inheritable.intersection(had),
+    };
+    capability::limit_bounding(wanted.bounding, wanted.all)?;
+    prctl::keep_capabilities(true)?;
+    // Groups before the user, which takes the right to change them.
+    set_groups(process.groups)?;
+    identity::set_group(process.group)?;
+    identity::set_user(process.user)?;
+    prctl::keep_capabilities(false)?;
+    let for_filter = match process.filter {
+        Some(_) if !process.no_new_privileges => Set::EMPTY.with(Capability::SYS_ADMIN).intersection(had),
+        _ => Set::EMPTY,
+    };
+    let now = capability::Process {
+        permitted: last.permitted.union(for_filter),
+        effective: last.effective.union(for_filter),
+        inheritable: last.inheritable,
+    };
+    now.apply()?;
+    // Ambient ones must be permitted and inheritable, so only now.
+    capability::set_ambient(wanted.ambient.intersection(permitted).intersection(last.inheritable))?;
+    Ok((now != last).then_some(last))
+}
+
+/// A user namespace made without privileges forbids setgroups for good; without groups to set that is no error.
+fn set_groups(groups: &[u32]) -> Result<()> {
+    match identity::set_groups(groups) {
+        Err(error) if error.errno == Errno::PERM && groups.is_empty() => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+fn enter_directory(process: &Process<'_>, entered: rustix::io::Result<()>) -> Result<()> {
+    let path: &CStr = &process.working_directory;
+    let entered = match entered {
+        Err(Errno::ACCESS | Errno::PERM) => rustix::process::chdir(path),
+        result => result,
+    };
+    entered.map_err(|errno| process.program.no_working_directory(path, errno))?;
+    // A directory outside our root shows as "(unreachable)…" (getcwd(2)): a leaked descriptor led us out (CVE-2024-21626).
+    match rustix::process::getcwd(Vec::new()) {
+        Ok(path) if path.to_bytes().starts_with(b"/") => Ok(()),
+        _ => Err(kernel::Error::new("enter a working directory outside of the container", Errno::XDEV).into()),
+    }
+}
