@@ -73,7 +73,13 @@ impl std::error::Error for Error {
 }
 
 impl From<image::Error> for Error {
+    /// Content that does not match its digest is the registry's fault, not the store's.
     fn from(error: image::Error) -> Error {
-        Error::Store(error)
+        match error {
+            image::Error::Mismatch { what, expected, actual } => {
+                Error::Digest { what, expected: expected.to_string(), actual: actual.to_string() }
+            }
+            other => Error::Store(other),
+        }
     }
 }

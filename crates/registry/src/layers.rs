@@ -110,7 +110,7 @@ fn work(
         if let Err(error) = ingest.layer(&mut source, layer.blob, Some(layer.diff_id)) {
             let first = !stop.swap(true, Ordering::Relaxed);
             // A failed transfer says more than the store's "cannot read".
-            let error = source.blob.take_error().unwrap_or(Error::Store(error));
+            let error = source.blob.take_error().unwrap_or_else(|| error.into());
             return if first { Err(error) } else { Ok(()) };
         }
         report(events, index, Step::Complete);

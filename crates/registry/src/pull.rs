@@ -49,9 +49,14 @@ pub fn pull(
     let client = Client::new(reference, &options.insecure, options.credentials_file.clone())?;
     let platform = options.platform.clone().unwrap_or_else(Platform::host);
     let found = manifest::resolve(&client, reference, &platform)?;
-    if let Some(image) = present(store, reference, &found) {
-        return Ok(Pulled { image, digest: found.digest, already_present: true });
-    }
+    let names = names(reference, &found.digest);
+    let before = store.resolve(&reference.to_string()).ok();
+    let before = match before {
+        Some(image) if is_complete(store, &image, &found, &names) => {
+            return Ok(Pulled { image, digest: found.digest, already_present: true });
+        }
+        other => other,
+    };
     progress(Progress::Begin);
     let ingest = store.ingest()?;
     let config = config(&client, &ingest, &found.manifest.config)?;
@@ -61,14 +66,26 @@ pub fn pull(
     let pairs = found.manifest.layers.iter().zip(&config.rootfs.diff_ids);
     let all: Vec<_> = pairs.map(|(blob, diff_id)| Layer { blob, diff_id }).collect();
     layers::fetch(&client, &ingest, &all, progress)?;
-    let image = ingest.finish(&found.bytes, &found.media_type, std::slice::from_ref(reference))?;
-    Ok(Pulled { image, digest: found.digest, already_present: false })
+    let image = ingest.finish(&found.bytes, &found.media_type, &names)?;
+    let already_present = before.is_some_and(|before| before.id == image.id);
+    Ok(Pulled { image, digest: found.digest, already_present })
 }
 
-/// The image, if the name means this manifest already. A store that cannot say has to be filled.
-fn present(store: &Store, reference: &Reference, found: &Found) -> Option<Image> {
-    let image = store.resolve(&reference.to_string()).ok()?;
-    (image.manifest_digest == found.manifest_digest).then_some(image)
+/// What the image will be called: its tag, unless a digest was asked for (then the tag was not looked
+/// at), and the digest that it has on the registry.
+fn names(reference: &Reference, digest: &Digest) -> Vec<Reference> {
+    let by_digest = reference.with_digest(digest.clone());
+    match reference.digest() {
+        Some(_) => vec![by_digest],
+        None => vec![reference.clone(), by_digest],
+    }
+}
+
+/// Whether nothing is left to do. Layers that somebody removed by hand are fetched again.
+fn is_complete(store: &Store, image: &Image, found: &Found, names: &[Reference]) -> bool {
+    image.manifest_digest == found.manifest_digest
+        && names.iter().all(|name| image.names.contains(name))
+        && image.layers(store).iter().all(|path| path.exists())
 }
 
 /// Fetches the image's configuration, puts it into the store, which verifies it, and reads it.

@@ -51,8 +51,26 @@ fn what_is_here_is_not_fetched_again() {
     let place = Place::new();
     assert!(!place.pull(&server).unwrap().already_present);
     let blobs = server.count("/blobs/");
-    assert!(place.pull(&server).unwrap().already_present);
+    let again = place.pull(&server).unwrap();
+    assert!(again.already_present);
     assert_eq!(server.count("/blobs/"), blobs);
+    let names: Vec<String> = again.image.names.iter().map(ToString::to_string).collect();
+    let name = format!("{}/{NAME}", server.authority);
+    assert_eq!(names, [format!("{name}:latest"), format!("{name}@{}", again.digest)]);
+}
+
+#[test]
+fn a_lost_layer_is_fetched_again() {
+    let image = Fixture::new(&[10, 20]);
+    let path = image.layer_path(1);
+    let server = Server::start(move |request| image.reply(request));
+    let place = Place::new();
+    let layers = place.pull(&server).unwrap().image.layers(&place.store());
+    std::fs::remove_dir_all(layers[0].parent().unwrap()).unwrap();
+    let again = place.pull(&server).unwrap();
+    assert!(again.already_present);
+    assert!(layers[0].join("layer1").exists());
+    assert_eq!(server.count(&path), 2);
 }
 
 #[test]
