@@ -92,6 +92,16 @@ impl<'a> Blob<'a> {
         }
     }
 
+    /// The connection serves again only when the transport has seen the end of the answer.
+    fn release_at_end(&mut self) {
+        if self.offset == self.descriptor.size
+            && let Some(mut body) = self.body.take()
+        {
+            // All bytes are here: what comes instead of the end does not matter.
+            let _ = body.read(&mut [0]);
+        }
+    }
+
     fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         loop {
             if self.body.is_none() {
@@ -100,6 +110,7 @@ impl<'a> Blob<'a> {
             let cause = match self.body.as_mut().map(|body| body.read(buffer)) {
                 Some(Ok(count)) if count > 0 => {
                     self.offset += count as u64;
+                    self.release_at_end();
                     return Ok(count);
                 }
                 Some(Err(error)) => error.to_string(),

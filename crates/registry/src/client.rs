@@ -145,6 +145,7 @@ impl Client {
         let Some(fresh) = fresh.filter(|fresh| Some(fresh) != known.as_ref()) else {
             return Ok(answer);
         };
+        transport::finish(answer.response);
         let answer = self.transport.get(&Get { authorization: Some(&fresh), ..request })?;
         if answer.response.status() != StatusCode::UNAUTHORIZED {
             *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);

@@ -2,7 +2,7 @@
 //! knows nothing of registries; it makes sure that an `Authorization` header only ever reaches the
 //! origin it was meant for and that a redirect does not leave HTTPS.
 
-use std::io;
+use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ const CONNECT_SECONDS: u64 = 15;
 /// compute before they answer; a transfer of any length is fine as long as bytes keep coming.
 const SILENCE_SECONDS: u64 = 60;
 const REDIRECTS_MAX: usize = 10;
+/// Reading so much costs less than a new connection.
+const SHORT_BYTES: u64 = 64 * 1024;
 
 /// Connections to any number of hosts, shared between threads.
 pub struct Transport {
@@ -70,6 +72,7 @@ impl Transport {
                 return Ok(Answer { response, url });
             }
             url = self.next(&url, &response)?;
+            finish(response);
         }
         Err(protocol(request.url, "too many redirects".to_owned()).into())
     }
@@ -146,6 +149,12 @@ fn agent(tls: ureq::tls::TlsConfigBuilder, proxy: Option<Proxy>) -> Agent {
         .new_agent()
 }
 
+/// Reads the rest of a short answer that nobody wants, so that its connection can serve again.
+pub fn finish(response: Response<Body>) {
+    // If it fails, the connection is closed: the next request opens another.
+    let _ = io::copy(&mut response.into_body().into_reader().take(SHORT_BYTES), &mut io::sink());
+}
+
 fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
@@ -217,7 +226,7 @@ fn explain_tls(error: &rustls::Error) -> (String, &'static str, Again) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::Write;
     use std::net::TcpListener;
 
     use super::*;
