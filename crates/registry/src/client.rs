@@ -55,6 +55,10 @@ impl Client {
             None => Credentials::None,
         };
         let authority = host::api_authority(reference.registry()).to_owned();
+        if !host::is_authority(&authority) {
+            let cause = "this is no address and port".to_owned();
+            return Err(Error::Connection { host: authority, cause, remedy: "check the name of the image" });
+        }
         let mut insecure = insecure.to_vec();
         // What was told of docker.io is meant for the host that serves it.
         if insecure.iter().any(|name| name == reference.registry()) {
@@ -155,7 +159,7 @@ impl Client {
 
     fn url(&self, scheme: &str, path: &str) -> Uri {
         let text = format!("{scheme}://{}/v2/{}/{path}", self.authority, self.repository);
-        text.parse().expect("a reference and a digest have only characters that a URL allows")
+        text.parse().expect("the host was checked, and a repository and a digest have only characters of a path")
     }
 
     fn refused(&self, ask: &Ask<'_>, answer: Answer) -> Setback {

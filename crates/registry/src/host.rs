@@ -2,7 +2,7 @@
 //! host, loopback needs neither TLS nor proxy, and registries told insecure may fall back to plain
 //! HTTP. `transport` asks for every URL, so a redirect never inherits the trust of its origin.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ureq::http::Uri;
 use ureq::http::uri::Authority;
@@ -48,6 +48,18 @@ pub fn api_authority(name: &str) -> &str {
         "docker.io" | "index.docker.io" => "registry-1.docker.io",
         other => other,
     }
+}
+
+/// Whether a registry's name can be put into a URL: references allow more (port 99999, `[:]`).
+pub fn is_authority(name: &str) -> bool {
+    let Ok(authority) = name.parse::<Authority>() else { return false };
+    let host = authority.host();
+    let port_fits = match name[host.len()..].strip_prefix(':') {
+        Some(port) => port.parse::<u16>().is_ok_and(|port| port != 0),
+        None => name.len() == host.len(),
+    };
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    port_fits && address.is_none_or(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
 /// Whether `authority` is this machine: `localhost` and what is under it (RFC 6761 section 6.3),
@@ -118,6 +130,16 @@ mod tests {
         assert_eq!(trust("plain.lan", &told), Trust::Insecure);
         assert_eq!(trust("reg.lan", &told), Trust::Verified);
         assert_eq!(trust("plain.lan:5000", &told), Trust::Verified);
+    }
+
+    #[test]
+    fn names_that_no_url_can_hold() {
+        for name in ["docker.io", "localhost:5000", "[::1]:5000", "[fe80::1]", "Reg:65535"] {
+            assert!(is_authority(name), "{name}");
+        }
+        for name in ["reg:99999", "reg:0", "reg:", "[:]", "[:]:80", "[1:2]", "user@reg", "reg:80:80", "", "a b"] {
+            assert!(!is_authority(name), "{name}");
+        }
     }
 
     #[test]

@@ -76,6 +76,15 @@ fn nobody_there() {
 }
 
 #[test]
+fn names_of_no_host() {
+    let place = Place::new();
+    for registry in ["reg.lan:99999", "[:]:5000"] {
+        let error = place.pull_as(&format!("{registry}/x"), &place.options()).unwrap_err().to_string();
+        assert!(error.contains("this is no address and port; check the name"), "{error}");
+    }
+}
+
+#[test]
 fn altered_manifests_are_refused() {
     let (error, _) = failure(|image, request| match request.path.contains("/manifests/") {
         true => Reply::new(200, image.manifest_bytes.clone())
