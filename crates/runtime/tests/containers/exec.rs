@@ -1,0 +1,162 @@
+//! Further processes in a running container.
+
+use crate::Case;
+use crate::stage::{Stage, piped, read_all, read_terminal};
+use kernel::process::ProcessId;
+use runtime::{Error, Exec, ExecErrorKind, Running, Stdio};
+use spec::runtime::{IdMapping, Namespace, NamespaceKind, Process};
+use std::os::unix::fs::symlink;
+
+pub const CASES: &[Case] = &[
+    ("exec joins all namespaces", joins),
+    ("exec has its own user, rights and directory", own_identity),
+    ("exec into a user namespace", user_namespace),
+    ("exec gets a terminal", terminal),
+    ("exec errors", errors),
+    ("exec into an ended container", ended),
+    ("exec enters no directory outside", outside_directory),
+    ("kill reaches the process", kill),
+];
+
+/// A container that waits.
+fn waiting(stage: &Stage) -> Running {
+    let (_output, stdio) = piped();
+    stage.create(stdio).unwrap().start().unwrap()
+}
+
+fn end(running: &Running) {
+    running.pidfd.send_signal(9).unwrap();
+    running.pidfd.wait().unwrap();
+}
+
+fn process(stage: &mut Stage, script: &str) -> Process {
+    let args = ["sh", "-c", script].map(String::from).to_vec();
+    Process { args, ..stage.process().clone() }
+}
+
+fn exec(running: &Running, process: &Process, stdio: Stdio) -> Result<Running, Error> {
+    let target = ProcessId::of(running.pid).unwrap();
+    runtime::exec(Exec { target, process, stdio, cgroup: None, seccomp: None, profile: None })?.start()
+}
+
+fn output(running: &Running, process: &Process) -> String {
+    let (output, stdio) = piped();
+    let child = exec(running, process, stdio).unwrap();
+    let text = read_all(output);
+    assert_eq!(child.pidfd.wait().unwrap().code(), 0, "{text}");
+    text
+}
+
+fn joins() {
+    let mut stage = Stage::script("sleep 100");
+    let running = waiting(&stage);
+    let names = "mnt pid net ipc uts cgroup user pid_for_children";
+    let script = format!("for n in {names}; do readlink /proc/self/ns/$n; done; ls /proc/self/fd | tr '\\n' ' '");
+    let text = output(&running, &process(&mut stage, &script));
+    for (name, line) in names.split(' ').zip(text.lines()) {
+        let link = std::fs::read_link(format!("/proc/{}/ns/{name}", running.pid)).unwrap();
+        assert_eq!(link.to_str(), Some(line), "{name}");
+    }
+    assert!(text.ends_with("0 1 2 3 "), "{text}");
+    assert_eq!(
+        std::fs::read_link("/proc/self/ns/pid_for_children").unwrap(),
+        std::fs::read_link("/proc/self/ns/pid").unwrap()
+    );
+    end(&running);
+}
+
+fn own_identity() {
+    let mut stage = Stage::script("sleep 100");
+    let running = waiting(&stage);
+    let mut process = process(&mut stage, "id -u; pwd; echo $WORD; grep -E '^(CapBnd|NoNewPrivs):' /proc/self/status");
+    process.user.uid = 33;
+    process.cwd = "/tmp".into();
+    process.env.push("WORD=hi".into());
+    process.no_new_privileges = true;
+    let text = output(&running, &process);
+    assert_eq!(text, "33\n/tmp\nhi\nCapBnd:\t00000000080004e1\nNoNewPrivs:\t1\n");
+    end(&running);
+}
+
+fn user_namespace() {
+    let mut stage = Stage::script("sleep 100");
+    let linux = stage.linux();
+    linux.namespaces.push(Namespace { kind: NamespaceKind::User, path: String::new() });
+    linux.uid_mappings = vec![IdMapping { container_id: 0, host_id: 100_000, size: 65536 }];
+    linux.gid_mappings = linux.uid_mappings.clone();
+    let running = waiting(&stage);
+    let process = process(&mut stage, "id -u; cat /proc/self/uid_map | tr -s ' '");
+    assert_eq!(output(&running, &process), "0\n 0 100000 65536\n");
+    end(&running);
+}
+
+fn terminal() {
+    let mut stage = Stage::script("sleep 100");
+    let running = waiting(&stage);
+    let process = process(&mut stage, "tty; stty size; echo ok > /dev/tty");
+    let mut child = exec(&running, &process, Stdio::Terminal { width: 80, height: 24 }).unwrap();
+    let text = read_terminal(child.console.take().unwrap());
+    assert_eq!(text, "/dev/pts/0\n24 80\nok\n");
+    child.pidfd.wait().unwrap();
+    end(&running);
+}
+
+fn errors() {
+    let mut stage = Stage::script("sleep 100");
+    let running = waiting(&stage);
+    let mut check = |args: &[&str], cwd: &str, kind: ExecErrorKind, words: &str| {
+        let mut process = process(&mut stage, "");
+        process.args = args.iter().map(|a| (*a).to_owned()).collect();
+        process.cwd = cwd.into();
+        match exec(&running, &process, piped().1) {
+            Err(Error::Exec(error)) => {
+                assert_eq!(error.kind, kind, "{error}");
+                assert!(error.to_string().contains(words), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    check(&["foo"], "/", ExecErrorKind::NotFound, "executable file not found in $PATH");
+    check(&["/etc/plain"], "/", ExecErrorKind::Permission, "permission denied");
+    check(&["true"], "/missing", ExecErrorKind::NotFound, "working directory \"/missing\" does not exist");
+    end(&running);
+}
+
+fn ended() {
+    let mut stage = Stage::script("sleep 100");
+    let running = waiting(&stage);
+    let target = ProcessId::of(running.pid).unwrap();
+    end(&running);
+    let process = process(&mut stage, "true");
+    let exec = Exec { target, process: &process, stdio: piped().1, cgroup: None, seccomp: None, profile: None };
+    assert!(runtime::exec(exec).is_err());
+}
+
+/// CVE-2024-21626: a link to a descriptor of the runtime's as working directory.
+fn outside_directory() {
+    let mut stage = Stage::script("sleep 100");
+    for fd in 3..12 {
+        symlink(format!("/proc/self/fd/{fd}"), stage.upper(&format!("link{fd}"))).unwrap();
+    }
+    let running = waiting(&stage);
+    for fd in 3..12 {
+        let mut process = process(&mut stage, "pwd; ls");
+        process.cwd = format!("/link{fd}");
+        assert!(exec(&running, &process, piped().1).is_err(), "{fd}");
+        process.cwd = format!("/proc/self/fd/{fd}");
+        assert!(exec(&running, &process, piped().1).is_err(), "{fd}");
+    }
+    end(&running);
+}
+
+fn kill() {
+    let stage = Stage::script("trap 'exit 5' TERM; while true; do sleep 0.02; done");
+    let running = waiting(&stage);
+    let target = ProcessId::of(running.pid).unwrap();
+    // Until the trap is set pid 1 is not hit by the signal, so try until it is.
+    while !running.pidfd.has_ended().unwrap() {
+        runtime::kill(target, kernel::signal::Signal::TERM).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(running.pidfd.wait().unwrap().code(), 5);
+}
