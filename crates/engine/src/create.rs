@@ -59,9 +59,7 @@ pub fn create(engine: &Engine, options: Options) -> Result<Container> {
 }
 
 fn new_id() -> Result<ContainerId> {
-    let mut bytes = [0; 32];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).during("get random bytes")?;
-    Ok(ContainerId::random(bytes))
+    Ok(ContainerId::random(kernel::random::bytes()?))
 }
 
 /// As `ps` shows it: what was typed, unless that was an id of an image that has a name.
@@ -174,7 +172,9 @@ pub(crate) fn remove_directory(path: &Path) -> Result<()> {
     match std::fs::remove_dir_all(path) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(e) if e.raw_os_error() == Some(Errno::NOTEMPTY.raw_os_error()) => Ok(std::fs::remove_dir_all(path).during_at("remove", path)?),
+        Err(e) if e.raw_os_error() == Some(Errno::NOTEMPTY.raw_os_error()) => {
+            Ok(std::fs::remove_dir_all(path).during_at("remove", path)?)
+        }
         Err(e) => Ok(Err(e).during_at("remove", path)?),
     }
 }

@@ -15,7 +15,7 @@ use kernel::signal::Signal;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{CWD, Gid, Mode, OFlags, Uid, fchown, openat};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 #[derive(Debug, Clone, Default)]
 pub struct ExecOptions {
@@ -36,9 +36,8 @@ pub struct ExecOptions {
 /// A process that has been executed; dropping it leaves the process alone.
 #[derive(Debug)]
 pub struct Session {
-    pub(crate) pid: i32,
     pub(crate) pidfd: PidFd,
-    ends: Ends,
+    pub(crate) ends: Ends,
 }
 
 /// Our ends of its streams.
@@ -54,7 +53,10 @@ pub(crate) struct Ends {
 pub fn exec(engine: &Engine, container: &Container, options: &ExecOptions) -> Result<Session> {
     let target = container.require_running()?;
     if container.status() == Status::Paused {
-        return Err(Error::Conflict(format!("container {} is paused, unpause the container before exec", container.name())));
+        return Err(Error::Conflict(format!(
+            "container {} is paused, unpause the container before exec",
+            container.name()
+        )));
     }
     if options.command.is_empty() {
         return Err(Error::Invalid("No exec command specified".into()));
@@ -70,12 +72,11 @@ pub fn exec(engine: &Engine, container: &Container, options: &ExecOptions) -> Re
         stdio,
         cgroup: Some(&cgroup),
         seccomp: program.as_ref(),
-        seccomp_spec: filter.as_ref(),
-        user_namespace: false,
+        profile: filter.as_ref(),
     };
     let running = runtime::exec(exec).and_then(runtime::Created::start).map_err(runtime_error)?;
     ends.console = running.console;
-    Ok(Session { pid: running.pid, pidfd: running.pidfd, ends })
+    Ok(Session { pidfd: running.pidfd, ends })
 }
 
 fn process(engine: &Engine, container: &Container, options: &ExecOptions) -> Result<spec::runtime::Process> {
@@ -84,10 +85,14 @@ fn process(engine: &Engine, container: &Container, options: &ExecOptions) -> Res
     let name = options.user.as_ref().unwrap_or(&record.process.user);
     let groups: &[String] = if options.user.is_some() { &[] } else { &record.options.process.group_add };
     let user = user::resolve(&rootfs, name, groups)?;
-    let security = Security { privileged: options.privileged || record.options.security.privileged, ..record.options.security.clone() };
+    let security = Security {
+        privileged: options.privileged || record.options.security.privileged,
+        ..record.options.security.clone()
+    };
     let mut env = oci_spec::environment(record, &user, options.tty);
     env = resolve::merge_env(env, &options.env);
-    let workdir = options.workdir.clone().filter(|path| !path.is_empty()).unwrap_or_else(|| record.process.workdir.clone());
+    let workdir =
+        options.workdir.clone().filter(|path| !path.is_empty()).unwrap_or_else(|| record.process.workdir.clone());
     Ok(spec::runtime::Process {
         terminal: options.tty,
         console_size: options.console_size.map(|(width, height)| spec::runtime::ConsoleSize { width, height }),
@@ -112,7 +117,8 @@ fn stdio(options: &ExecOptions, uid: u32, gid: u32) -> Result<(runtime::Stdio, E
     }
     let null = |flags| openat(CWD, "/dev/null", flags | OFlags::CLOEXEC, Mode::empty()).during_at("open", "/dev/null");
     // The process may open /dev/stdout anew, which asks for the owner.
-    let own = |fd: &OwnedFd| fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).during("change owner of pipe");
+    let own =
+        |fd: &OwnedFd| fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).during("change owner of pipe");
     let mut ends = Ends::default();
     let stdin = if options.stdin_open {
         let (read, write) = kernel::fifo::pipe()?;
@@ -124,7 +130,10 @@ fn stdio(options: &ExecOptions, uid: u32, gid: u32) -> Result<(runtime::Stdio, E
         null(OFlags::RDONLY)?
     };
     if options.detach {
-        return Ok((runtime::Stdio::Fds { stdin, stdout: null(OFlags::WRONLY)?, stderr: null(OFlags::WRONLY)? }, Ends::default()));
+        return Ok((
+            runtime::Stdio::Fds { stdin, stdout: null(OFlags::WRONLY)?, stderr: null(OFlags::WRONLY)? },
+            Ends::default(),
+        ));
     }
     let (out_read, stdout) = kernel::fifo::pipe()?;
     let (err_read, stderr) = kernel::fifo::pipe()?;
@@ -143,7 +152,12 @@ impl Session {
         if let Some(console) = self.ends.console.take() {
             // One terminal for both directions: one descriptor each, so that each can be closed.
             kernel::fifo::set_nonblocking(&console)?;
-            self.ends.stdin = relay.stdin.is_some().then(|| console.try_clone()).transpose().map_err(|e| Error::Failed(format!("duplicate terminal: {e}")))?;
+            self.ends.stdin = relay
+                .stdin
+                .is_some()
+                .then(|| console.try_clone())
+                .transpose()
+                .map_err(|e| Error::Failed(format!("duplicate terminal: {e}")))?;
             self.ends.stdout = Some(console);
         }
         let mut exit = None;

@@ -21,13 +21,19 @@ const STOP_TIMEOUT_SECONDS: i64 = 10;
 
 /// Ends the container: its stop signal, then SIGKILL after `timeout_seconds` (default: the
 /// container's, else 10; negative: never). `Ok` also when it does not run.
-pub fn stop(engine: &Engine, container: &Container, signal: Option<Signal>, timeout_seconds: Option<i64>) -> Result<()> {
+pub fn stop(
+    engine: &Engine,
+    container: &Container,
+    signal: Option<Signal>,
+    timeout_seconds: Option<i64>,
+) -> Result<()> {
     let Some(mut client) = last_words(engine, container)? else { return Ok(()) };
     let Some(process) = container.process() else {
         return wait_recorded(engine, container, client); // it was between two starts
     };
     let signal = signal.unwrap_or_else(|| stop_signal(&container.record));
-    let timeout = timeout_seconds.or(container.record.options.lifecycle.stop_timeout_seconds).unwrap_or(STOP_TIMEOUT_SECONDS);
+    let timeout =
+        timeout_seconds.or(container.record.options.lifecycle.stop_timeout_seconds).unwrap_or(STOP_TIMEOUT_SECONDS);
     if let Ok(pidfd) = process.open() {
         send(container, &pidfd, signal)?;
         if timeout >= 0 && !ends_within(&pidfd, timeout)? {
@@ -43,9 +49,13 @@ pub fn stop(engine: &Engine, container: &Container, signal: Option<Signal>, time
 /// Sends `signal` to a running container's first process. A signal that is meant to end it also
 /// ends the restart policy, as docker has it.
 pub fn kill(engine: &Engine, container: &Container, signal: Signal) -> Result<()> {
-    let process = container
-        .process()
-        .ok_or_else(|| Error::Conflict(format!("cannot kill container: {}: container {} is not running", container.name(), container.id())))?;
+    let process = container.process().ok_or_else(|| {
+        Error::Conflict(format!(
+            "cannot kill container: {}: container {} is not running",
+            container.name(),
+            container.id()
+        ))
+    })?;
     let stop_signal = &container.record.process.stop_signal;
     if signal == Signal::KILL || stop_signal.is_empty() || Signal::parse(stop_signal) == Some(signal) {
         connect(engine, container, Streams::NONE)?.forbid_restart()?;
@@ -59,7 +69,12 @@ pub fn kill(engine: &Engine, container: &Container, signal: Signal) -> Result<()
 }
 
 /// Stops if it runs, and starts.
-pub fn restart(engine: &Engine, container: &mut Container, signal: Option<Signal>, timeout_seconds: Option<i64>) -> Result<()> {
+pub fn restart(
+    engine: &Engine,
+    container: &mut Container,
+    signal: Option<Signal>,
+    timeout_seconds: Option<i64>,
+) -> Result<()> {
     stop(engine, container, signal, timeout_seconds)?;
     container.refresh(engine)?;
     run::start(engine, container, Streams::NONE).map(|_| ())

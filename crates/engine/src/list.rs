@@ -92,16 +92,20 @@ impl Filters {
     pub fn matches(&self, engine: &Engine, container: &Container) -> Result<bool> {
         let record = &container.record;
         let process = &record.process;
-        let one_of = |wanted: &[String], test: &dyn Fn(&str) -> bool| wanted.is_empty() || wanted.iter().any(|w| test(w));
+        let one_of =
+            |wanted: &[String], test: &dyn Fn(&str) -> bool| wanted.is_empty() || wanted.iter().any(|w| test(w));
         Ok(one_of(&self.ids, &|id| record.id.as_str().starts_with(id))
-            && one_of(&self.names, &|name| record.name.contains(name.trim_start_matches('^').trim_end_matches('$')) && anchored(name, &record.name))
+            && one_of(&self.names, &|name| {
+                record.name.contains(name.trim_start_matches('^').trim_end_matches('$')) && anchored(name, &record.name)
+            })
             && self.labels.iter().all(|(name, wanted)| match (process.labels.get(name), wanted) {
                 (Some(value), Some(wanted)) => value == wanted,
                 (Some(_), None) => true,
                 (None, _) => false,
             })
             && (self.statuses.is_empty() || self.statuses.contains(&container.status()))
-            && (self.exited.is_empty() || (container.state.status == Status::Exited && self.exited.contains(&container.state.exit_code)))
+            && (self.exited.is_empty()
+                || (container.state.status == Status::Exited && self.exited.contains(&container.state.exit_code)))
             && one_of(&self.health, &|health| health == health_name(container))
             && one_of(&self.expose, &|port| process.exposed_ports.iter().any(|exposed| exposed == port))
             && one_of(&self.networks, &|network| network == network_name(container))
@@ -112,7 +116,9 @@ impl Filters {
     }
 
     fn in_time(&self, engine: &Engine, container: &Container) -> Result<bool> {
-        let created = |name: &String| -> Result<Timestamp> { Ok(Container::find(engine, name).map_err(|_| no_such(name))?.record.created) };
+        let created = |name: &String| -> Result<Timestamp> {
+            Ok(Container::find(engine, name).map_err(|_| no_such(name))?.record.created)
+        };
         let before = self.before.as_ref().map(created).transpose()?;
         let since = self.since.as_ref().map(created).transpose()?;
         let own = container.record.created;
@@ -127,7 +133,9 @@ impl Filters {
         for wanted in &self.ancestors {
             let Ok(image) = engine.store().resolve(wanted) else { continue };
             let layers: &[Digest] = &image.config.rootfs.diff_ids;
-            if container.record.image_id == image.id || (!layers.is_empty() && container.record.layers.starts_with(layers)) {
+            if container.record.image_id == image.id
+                || (!layers.is_empty() && container.record.layers.starts_with(layers))
+            {
                 return Ok(true);
             }
         }
@@ -175,7 +183,10 @@ fn network_name(container: &Container) -> &'static str {
 
 fn uses_volume(container: &Container, wanted: &str) -> bool {
     container.record.volumes.iter().any(|volume| volume.name == wanted || volume.target == wanted)
-        || container.record.options.storage.mounts.iter().any(|mount| mount.target == wanted || matches!(&mount.source, crate::options::MountSource::Bind { path, .. } if path == wanted))
+        || container.record.options.storage.mounts.iter().any(|mount| {
+            mount.target == wanted
+                || matches!(&mount.source, crate::options::MountSource::Bind { path, .. } if path == wanted)
+        })
 }
 
 #[cfg(test)]
@@ -192,7 +203,9 @@ mod tests {
 
     #[test]
     fn anchors_bind() {
-        for (pattern, name, fits) in [("^a$", "a", true), ("^a", "ba", false), ("b$", "ab", true), ("b$", "bc", false), ("a", "bab", true)] {
+        for (pattern, name, fits) in
+            [("^a$", "a", true), ("^a", "ba", false), ("b$", "ab", true), ("b$", "bc", false), ("a", "bab", true)]
+        {
             assert_eq!(anchored(pattern, name), fits, "{pattern} {name}");
         }
     }

@@ -48,7 +48,11 @@ pub fn create(engine: &Engine, record: &Record, rootfs: &Root, run: &Path) -> Re
             seccomp: seccomp(&options.security)?,
             sysctl: options.security.sysctls.clone(),
             masked_paths: if privileged { Vec::new() } else { masked() },
-            readonly_paths: if privileged { Vec::new() } else { defaults::paths::READ_ONLY.map(str::to_owned).to_vec() },
+            readonly_paths: if privileged {
+                Vec::new()
+            } else {
+                defaults::paths::READ_ONLY.map(str::to_owned).to_vec()
+            },
             ..Linux::default()
         }),
     })
@@ -126,7 +130,10 @@ fn new(kind: NamespaceKind) -> Namespace {
 fn of_container(engine: &Engine, name: &str, kind: NamespaceKind, file: &str) -> Result<Namespace> {
     let other = Container::find(engine, name)?;
     let process = other.process().ok_or_else(|| {
-        Error::Conflict(format!("cannot join {file} namespace of a non running container: container {} is not running; start it first", other.name()))
+        Error::Conflict(format!(
+            "cannot join {file} namespace of a non running container: container {} is not running; start it first",
+            other.name()
+        ))
     })?;
     Ok(Namespace { kind, path: format!("/proc/{}/ns/{file}", process.pid) })
 }

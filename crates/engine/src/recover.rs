@@ -92,7 +92,9 @@ pub fn sweep(engine: &Engine) {
         let Ok(Some(_lock)) = Lock::try_exclusive(&entry.path().join("lock")) else { continue };
         let record = file::read_json::<Record>(&entry.path().join("container.json")).ok().flatten();
         match (record, name.starts_with(NEW)) {
-            (Some(record), false) => drop(lifecycle::remove_hidden(engine, &record, name.starts_with(DEAD_WITH_VOLUMES))),
+            (Some(record), false) => {
+                drop(lifecycle::remove_hidden(engine, &record, name.starts_with(DEAD_WITH_VOLUMES)))
+            }
             _ => drop(remove_directory(&entry.path())),
         }
     }

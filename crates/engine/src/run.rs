@@ -62,7 +62,9 @@ pub fn prepare(engine: &Engine, container: &Container) -> Result<Launch> {
     let (lower, upper) = container.layer_directories(engine)?;
     let work = engine.paths().container(&record.id).join("work");
     let rootfs = kernel::overlay::mount(&lower, Some((&upper, &work)), false)?;
-    let root = Root::from_fd(rustix::io::fcntl_dupfd_cloexec(&rootfs, 3).map_err(|e| kernel::Error::new("duplicate rootfs", e))?);
+    let root = Root::from_fd(
+        rustix::io::fcntl_dupfd_cloexec(&rootfs, 3).map_err(|e| kernel::Error::new("duplicate rootfs", e))?,
+    );
     for volume in &record.volumes {
         volumes::ensure(engine, &volume.name)?;
         if copies_up(record, &volume.target) {
@@ -80,7 +82,12 @@ pub fn prepare(engine: &Engine, container: &Container) -> Result<Launch> {
 /// `volume-nocopy` is the only reason not to fill an empty volume from the image.
 fn copies_up(record: &crate::record::Record, target: &str) -> bool {
     use crate::options::MountSource;
-    !record.options.storage.mounts.iter().any(|mount| mount.target == target && matches!(mount.source, MountSource::Volume { copy: false, .. }))
+    !record
+        .options
+        .storage
+        .mounts
+        .iter()
+        .any(|mount| mount.target == target && matches!(mount.source, MountSource::Volume { copy: false, .. }))
 }
 
 /// The runtime's error with the engine's distinctions.

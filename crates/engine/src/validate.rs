@@ -39,7 +39,9 @@ pub fn resources(resources: &Resources) -> Result<()> {
     }
     if let Some(total) = resources.memory_swap_bytes.filter(|bytes| *bytes > 0) {
         match memory {
-            None => return invalid("You should always set the Memory limit when using Memoryswap limit, see usage".into()),
+            None => {
+                return invalid("You should always set the Memory limit when using Memoryswap limit, see usage".into());
+            }
             Some(memory) if total < memory => {
                 return invalid("Minimum memoryswap limit should be larger than memory limit, see usage".into());
             }
@@ -52,12 +54,17 @@ pub fn resources(resources: &Resources) -> Result<()> {
         }
     }
     if resources.memory_swappiness.is_some_and(|value| value > 100) {
-        return invalid(format!("Invalid value: {}, valid memory swappiness range is 0-100", resources.memory_swappiness.unwrap_or(0)));
+        return invalid(format!(
+            "Invalid value: {}, valid memory swappiness range is 0-100",
+            resources.memory_swappiness.unwrap_or(0)
+        ));
     }
     if let Some(nano) = resources.nano_cpus.filter(|nano| *nano != 0) {
-        let cpus = kernel::process::online_cpus();
+        let cpus = kernel::machine::usable_cpus();
         if nano < 0 || nano > i64::from(cpus) * 1_000_000_000 {
-            return invalid(format!("range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"));
+            return invalid(format!(
+                "range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
+            ));
         }
         if resources.cpu_period_microseconds.is_some() || resources.cpu_quota_microseconds.is_some() {
             return invalid("Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set".into());
@@ -73,7 +80,10 @@ pub fn resources(resources: &Resources) -> Result<()> {
         return invalid("Range of blkio weight is from 10 to 1000".into());
     }
     if resources.oom_score_adj.is_some_and(|value| !(-1000..=1000).contains(&value)) {
-        return invalid(format!("Invalid value {}, range for oom score adj is [-1000, 1000]", resources.oom_score_adj.unwrap_or(0)));
+        return invalid(format!(
+            "Invalid value {}, range for oom score adj is [-1000, 1000]",
+            resources.oom_score_adj.unwrap_or(0)
+        ));
     }
     Ok(())
 }
@@ -85,15 +95,23 @@ fn namespaces(options: &Options) -> Result<()> {
         return Err(Error::Invalid("conflicting options: hostname and the UTS mode".into()));
     }
     if let Some(name) = &namespaces.hostname {
-        let fits = !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+        let fits = !name.is_empty()
+            && name.len() <= 64
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
         if !fits {
-            return Err(Error::Invalid(format!("invalid hostname format: {name}: use at most 64 letters, digits, '-' and '.'")));
+            return Err(Error::Invalid(format!(
+                "invalid hostname format: {name}: use at most 64 letters, digits, '-' and '.'"
+            )));
         }
     }
     if options.security.sysctls.keys().any(|key| key.starts_with("net.")) && namespaces.network == Network::Host {
-        return Err(Error::Invalid("sysctl 'net.*' not allowed as the network namespace is shared with the host".into()));
+        return Err(Error::Invalid(
+            "sysctl 'net.*' not allowed as the network namespace is shared with the host".into(),
+        ));
     }
-    if matches!(namespaces.pid, Sharing::Container(ref name) if name.is_empty()) || matches!(namespaces.ipc, Ipc::Container(ref name) if name.is_empty()) {
+    if matches!(namespaces.pid, Sharing::Container(ref name) if name.is_empty())
+        || matches!(namespaces.ipc, Ipc::Container(ref name) if name.is_empty())
+    {
         return unsupported("container: needs the name or id of a container after it");
     }
     Ok(())
@@ -115,7 +133,9 @@ fn mounts(options: &Options) -> Result<()> {
         targets.push(target);
         if let MountSource::Bind { path, create: false, .. } = &mount.source {
             if std::fs::metadata(path).is_err() {
-                return Err(Error::Invalid(format!("invalid mount config for type \"bind\": bind source path does not exist: {path}")));
+                return Err(Error::Invalid(format!(
+                    "invalid mount config for type \"bind\": bind source path does not exist: {path}"
+                )));
             }
         }
     }
@@ -127,7 +147,9 @@ fn capabilities(names: &[String], flag: &str) -> Result<()> {
         let upper = name.to_ascii_uppercase();
         let full = if upper.starts_with("CAP_") { upper.clone() } else { format!("CAP_{upper}") };
         if full != "CAP_ALL" && Capability::from_name(&full).is_none() {
-            return Err(Error::Invalid(format!("invalid capability \"{name}\" for {flag}: see capabilities(7) for the names")));
+            return Err(Error::Invalid(format!(
+                "invalid capability \"{name}\" for {flag}: see capabilities(7) for the names"
+            )));
         }
     }
     Ok(())
@@ -169,7 +191,12 @@ mod tests {
     #[test]
     fn memory_rules() {
         let with = |memory, swap, reservation| {
-            resources(&Resources { memory_bytes: memory, memory_swap_bytes: swap, memory_reservation_bytes: reservation, ..Resources::default() })
+            resources(&Resources {
+                memory_bytes: memory,
+                memory_swap_bytes: swap,
+                memory_reservation_bytes: reservation,
+                ..Resources::default()
+            })
         };
         let mib = 1024 * 1024;
         assert!(with(Some(5 * mib), None, None).is_err());

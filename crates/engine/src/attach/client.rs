@@ -55,7 +55,9 @@ impl Client {
             Some(Event::Started) => Ok(()),
             Some(Event::Failed { kind, text }) => Err(kind.into_error(text)),
             Some(other) => Err(Error::Failed(format!("the monitor answered {other:?} before the start"))),
-            None => Err(Error::Failed("the container's monitor was killed during the start: start the container again".into())),
+            None => Err(Error::Failed(
+                "the container's monitor was killed during the start: start the container again".into(),
+            )),
         }
     }
 

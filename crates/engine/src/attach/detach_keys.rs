@@ -4,7 +4,9 @@ use crate::error::{Error, Result};
 
 /// Parses docker's notation: single characters or `ctrl-` with a letter or one of `@[\]^_`, separated by commas.
 pub fn parse(text: &str) -> Result<Vec<u8>> {
-    let invalid = |key: &str| Error::Invalid(format!("invalid detach keys ({text}): '{key}' is neither one character nor ctrl-<key>"));
+    let invalid = |key: &str| {
+        Error::Invalid(format!("invalid detach keys ({text}): '{key}' is neither one character nor ctrl-<key>"))
+    };
     text.split(',')
         .map(|key| {
             if let [byte] = key.as_bytes() {

@@ -15,7 +15,10 @@ pub enum Request {
     Hello(Streams),
     Stdin(Vec<u8>),
     StdinEnd,
-    Resize { width: u16, height: u16 },
+    Resize {
+        width: u16,
+        height: u16,
+    },
     Signal(i32),
     /// A user stops it: no restart policy applies to the coming exit. Answered by `Done`.
     NoRestart,
@@ -27,7 +30,10 @@ pub enum Event {
     /// The command has been executed.
     Started,
     /// It could not be; the monitor ends.
-    Failed { kind: FailureKind, text: String },
+    Failed {
+        kind: FailureKind,
+        text: String,
+    },
     Stdout(Vec<u8>),
     Stderr(Vec<u8>),
     /// The container has ended and all its output has been sent.
@@ -82,7 +88,9 @@ impl Request {
             (1, [bits]) => Request::Hello(Streams::from_bits(*bits)),
             (2, data) => Request::Stdin(data.to_vec()),
             (3, []) => Request::StdinEnd,
-            (4, [a, b, c, d]) => Request::Resize { width: u16::from_le_bytes([*a, *b]), height: u16::from_le_bytes([*c, *d]) },
+            (4, [a, b, c, d]) => {
+                Request::Resize { width: u16::from_le_bytes([*a, *b]), height: u16::from_le_bytes([*c, *d]) }
+            }
             (5, number) => Request::Signal(i32::from_le_bytes(number.try_into().ok()?)),
             (6, []) => Request::NoRestart,
             _ => return None,
@@ -110,7 +118,9 @@ impl Event {
         Some(match (kind, payload) {
             (16, []) => Event::Started,
             (17, [kind, text @ ..]) => Event::Failed {
-                kind: [FailureKind::Other, FailureKind::NotFound, FailureKind::NotExecutable].into_iter().find(|k| *k as u8 == *kind)?,
+                kind: [FailureKind::Other, FailureKind::NotFound, FailureKind::NotExecutable]
+                    .into_iter()
+                    .find(|k| *k as u8 == *kind)?,
                 text: String::from_utf8_lossy(text).into_owned(),
             },
             (18, data) => Event::Stdout(data.to_vec()),

@@ -65,7 +65,13 @@ impl<'a> Local<'a> {
         }
         let mask_before = set_mask(set)?;
         let keys = if relay.terminal { relay.detach_keys.clone() } else { Vec::new() };
-        Ok(Local { relay, signals: SignalFd::new(set)?, mask_before, watch: Watch::new(keys), stdin_open: relay.stdin.is_some() })
+        Ok(Local {
+            relay,
+            signals: SignalFd::new(set)?,
+            mask_before,
+            watch: Watch::new(keys),
+            stdin_open: relay.stdin.is_some(),
+        })
     }
 
     /// To poll for reading: signals, then standard input while it is open and wanted.

@@ -8,11 +8,11 @@ pub mod frame;
 mod local;
 mod relay;
 
-pub use client::{Client, attach};
 pub(crate) use client::connect;
+pub use client::{Client, attach};
 pub use detach_keys::parse as parse_detach_keys;
-pub use local::{Outcome, Relay};
 pub(crate) use local::{Input, Local};
+pub use local::{Outcome, Relay};
 pub use relay::relay;
 
 /// The monitor's socket in the container's run folder.

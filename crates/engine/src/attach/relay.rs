@@ -2,10 +2,10 @@
 //! is killed meanwhile, finding the container again puts a new one in its place, and the relay
 //! goes on.
 
+use super::Streams;
 use super::client::{Client, Received, connect};
 use super::frame::{Event, Request};
 use super::local::{Input, Local, Outcome, Relay};
-use super::Streams;
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::Result;
@@ -15,7 +15,13 @@ use rustix::io::Errno;
 use std::os::fd::AsFd;
 
 /// Relays until the container ends or the user detaches.
-pub fn relay(engine: &Engine, container: &Container, client: Client, streams: Streams, relay: &Relay<'_>) -> Result<Outcome> {
+pub fn relay(
+    engine: &Engine,
+    container: &Container,
+    client: Client,
+    streams: Streams,
+    relay: &Relay<'_>,
+) -> Result<Outcome> {
     let mut local = Local::new(relay)?;
     let mut client = client;
     loop {

@@ -43,7 +43,14 @@ impl Clients {
         let token = TOKEN_FIRST + self.next_token;
         self.next_token += 1;
         let socket = Watched::new(socket, token);
-        self.all.push(Client { token, socket, streams, decoder: Decoder::default(), outgoing: Vec::new(), gone: false });
+        self.all.push(Client {
+            token,
+            socket,
+            streams,
+            decoder: Decoder::default(),
+            outgoing: Vec::new(),
+            gone: false,
+        });
     }
 
     /// Output of the container, to those who want it.
@@ -73,7 +80,7 @@ impl Clients {
         self.all.iter().all(|client| client.outgoing.is_empty())
     }
 
-    /// Nobody attached may still send input.
+    /// Somebody attached may still send input.
     pub fn have_input(&self) -> bool {
         self.all.iter().any(|client| client.streams.stdin)
     }

@@ -15,8 +15,8 @@ use super::process::{self, Process};
 use super::restart::{BackOff, is_due};
 use super::stdio::{Stdio, TOKEN_STDERR, TOKEN_STDIN, TOKEN_STDOUT};
 use super::{Begin, lock_path};
-use crate::attach::{SOCKET, Streams};
 use crate::attach::frame::{Event, FailureKind, Request};
+use crate::attach::{SOCKET, Streams};
 use crate::container::{Container, boot_id};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -154,7 +154,8 @@ impl<'e> Monitor<'e> {
 
     /// The first start, or one by the restart policy.
     fn start(&mut self, launch: Launch) -> Result<Live> {
-        let ready = process::create(self.engine, &self.container, &launch).inspect_err(|error| self.record_failed_start(error))?;
+        let ready = process::create(self.engine, &self.container, &launch)
+            .inspect_err(|error| self.record_failed_start(error))?;
         let before = &self.container.state;
         self.container.state = State {
             status: Status::Running,
@@ -190,11 +191,16 @@ impl<'e> Monitor<'e> {
     /// Handles events until the container has ended and all its output is passed on.
     fn serve(&mut self, live: &mut Live) -> Result<()> {
         let mut ended = false;
+        let mut had_input = false;
         loop {
             if ended && self.drain(live)? {
                 return Ok(());
             }
             self.clients.settle(&self.epoll, live.stdio.takes_input())?;
+            // Whoever typed has gone, and the container's input was only for them.
+            if std::mem::replace(&mut had_input, self.clients.have_input()) && !self.clients.have_input() {
+                self.input_ended(live);
+            }
             live.stdio.settle(&self.epoll, !self.clients.are_behind())?;
             for event in self.epoll.wait(None)? {
                 match event.token {
@@ -241,12 +247,19 @@ impl<'e> Monitor<'e> {
         for request in self.clients.receive(token) {
             match request {
                 Request::Stdin(data) => live.stdio.input(&data),
-                Request::StdinEnd => live.stdio.end_input(),
+                Request::StdinEnd => self.input_ended(live),
                 Request::Resize { width, height } => live.stdio.resize(width, height),
                 Request::Signal(number) => drop(live.process.pidfd.send_signal(number)),
                 Request::NoRestart => self.stop_asked(token),
                 Request::Hello(_) => {}
             }
+        }
+    }
+
+    /// Input given at `run -i` ends with its giver; that of a detached container stays open for the next.
+    fn input_ended(&self, live: &mut Live) {
+        if self.container.record.options.process.attach_stdin {
+            live.stdio.end_input();
         }
     }
 

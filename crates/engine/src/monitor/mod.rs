@@ -65,7 +65,8 @@ pub fn spawn_again(engine: &Engine, container: &Container, begin: Begin, lock: L
 /// Whether the policy starts a container again that ended without a monitor.
 pub fn restarts(container: &Container) -> bool {
     let state = &container.state;
-    !state.stopped_by_user && restart::is_due(container.record.options.lifecycle.restart, state.exit_code, state.restart_count)
+    !state.stopped_by_user
+        && restart::is_due(container.record.options.lifecycle.restart, state.exit_code, state.restart_count)
 }
 
 /// The lock of the container's monitor.

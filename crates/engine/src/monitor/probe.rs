@@ -46,13 +46,20 @@ impl Prober {
         let Some(check) = record.process.health.clone() else { return Ok(None) };
         let timer = Timer::new()?;
         epoll.add(&timer, TOKEN_TIMER, Interest::IN)?;
-        let prober = Prober { checker: Checker::new(check.clone(), monotonic_nanoseconds()), check, timer, running: None };
+        let prober =
+            Prober { checker: Checker::new(check.clone(), monotonic_nanoseconds()), check, timer, running: None };
         prober.arm()?;
         Ok(Some(prober))
     }
 
     /// Deals with an event of ours. `Some`: a probe has ended and this is the state of health now.
-    pub fn handle(&mut self, token: u64, engine: &Engine, container: &Container, epoll: &Epoll) -> Result<Option<Health>> {
+    pub fn handle(
+        &mut self,
+        token: u64,
+        engine: &Engine,
+        container: &Container,
+        epoll: &Epoll,
+    ) -> Result<Option<Health>> {
         let ended = match token {
             TOKEN_TIMER => {
                 self.timer.acknowledge();
@@ -148,7 +155,9 @@ impl Prober {
 fn command(check: &ResolvedHealth) -> Vec<String> {
     match check.test.split_first() {
         Some((kind, rest)) if kind == "CMD" => rest.to_vec(),
-        Some((kind, rest)) if kind == "CMD-SHELL" => ["/bin/sh", "-c"].map(str::to_owned).into_iter().chain(rest.iter().cloned()).collect(),
+        Some((kind, rest)) if kind == "CMD-SHELL" => {
+            ["/bin/sh", "-c"].map(str::to_owned).into_iter().chain(rest.iter().cloned()).collect()
+        }
         _ => check.test.clone(),
     }
 }

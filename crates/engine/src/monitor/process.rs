@@ -14,7 +14,6 @@ use std::time::Duration;
 /// A live container.
 #[derive(Debug)]
 pub struct Process {
-    pub id: ProcessId,
     pub pidfd: PidFd,
     pub cgroup: Cgroup,
     is_child: bool,
@@ -32,7 +31,8 @@ pub struct Ready {
 pub fn create(engine: &Engine, container: &Container, launch: &Launch) -> Result<Ready> {
     let process = launch.spec.process.as_ref();
     let linux = launch.spec.linux.as_ref();
-    let resources = linux.and_then(|linux| linux.resources.as_ref()).map(runtime::cgroup::resources).unwrap_or_default();
+    let resources =
+        linux.and_then(|linux| linux.resources.as_ref()).map(runtime::cgroup::resources).unwrap_or_default();
     let cgroup = Layout::detect()?.create(&cgroup_name(container.id()), &resources)?;
     let result = create_in(engine, container, launch, process, &cgroup);
     if result.is_err() {
@@ -81,7 +81,7 @@ impl Ready {
     pub fn start(self) -> Result<(Process, Stdio)> {
         match self.created.start() {
             Ok(running) => {
-                let process = Process { id: self.id, pidfd: running.pidfd, cgroup: self.cgroup, is_child: true };
+                let process = Process { pidfd: running.pidfd, cgroup: self.cgroup, is_child: true };
                 Ok((process, self.stdio))
             }
             Err(error) => {
@@ -94,8 +94,12 @@ impl Ready {
 
 /// Takes over a running container.
 pub fn adopt(engine: &Engine, container: &Container, id: ProcessId) -> Result<(Process, Stdio)> {
-    let process = Process { id, pidfd: id.open()?, cgroup: container.cgroup()?, is_child: false };
-    let stdio = if container.record.options.process.tty { Stdio::none()? } else { stdio::reopen(&engine.paths().run(container.id()))? };
+    let process = Process { pidfd: id.open()?, cgroup: container.cgroup()?, is_child: false };
+    let stdio = if container.record.options.process.tty {
+        Stdio::none()?
+    } else {
+        stdio::reopen(&engine.paths().run(container.id()))?
+    };
     Ok((process, stdio))
 }
 

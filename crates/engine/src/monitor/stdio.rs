@@ -121,7 +121,11 @@ impl Stdio {
         let stderr = token == TOKEN_STDERR;
         let slot = if stderr { &mut self.stderr } else { &mut self.stdout };
         let Some(stream) = slot.as_ref() else { return Ok(false) };
-        let peeked = if self.terminal { read_terminal(stream, &mut self.buffer)? } else { self.peek.look(stream.as_fd(), &mut self.buffer)? };
+        let peeked = if self.terminal {
+            read_terminal(stream, &mut self.buffer)?
+        } else {
+            self.peek.look(stream.as_fd(), &mut self.buffer)?
+        };
         let count = match peeked {
             Peeked::Data(count) => count,
             Peeked::Empty => return Ok(false),

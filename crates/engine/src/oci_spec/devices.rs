@@ -28,7 +28,13 @@ pub fn rules(devices: &[Asked]) -> Result<Vec<DeviceRule>> {
     let mut rules = Vec::new();
     for asked in devices {
         for_each_node(asked, &mut |node| {
-            rules.push(DeviceRule { allow: true, kind: node.kind, major: Some(node.major), minor: Some(node.minor), access: asked.permissions.clone() });
+            rules.push(DeviceRule {
+                allow: true,
+                kind: node.kind,
+                major: Some(node.major),
+                minor: Some(node.minor),
+                access: asked.permissions.clone(),
+            });
         })?;
     }
     Ok(rules)
@@ -38,7 +44,12 @@ pub fn rules(devices: &[Asked]) -> Result<Vec<DeviceRule>> {
 fn for_each_node(asked: &Asked, each: &mut dyn FnMut(Device)) -> Result<()> {
     let path = Path::new(&asked.host_path);
     let target = Path::new(&asked.container_path);
-    let failed = |reason: String| Error::Invalid(format!("error gathering device information while adding custom device \"{}\": {reason}", asked.host_path));
+    let failed = |reason: String| {
+        Error::Invalid(format!(
+            "error gathering device information while adding custom device \"{}\": {reason}",
+            asked.host_path
+        ))
+    };
     let stat = rustix::fs::stat(path).map_err(|errno| failed(errno.to_string()))?;
     if let Some(node) = node(target, &stat) {
         each(node);

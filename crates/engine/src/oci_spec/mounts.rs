@@ -61,7 +61,12 @@ fn fixed(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
         mounts.push(mount("proc", "proc", "/proc", &["nosuid", "noexec", "nodev"]));
     }
     mounts.push(mount("tmpfs", "tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"]));
-    mounts.push(mount("devpts", "devpts", "/dev/pts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]));
+    mounts.push(mount(
+        "devpts",
+        "devpts",
+        "/dev/pts",
+        &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+    ));
     mounts.push(mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", access]));
     mounts.push(mount("cgroup", "cgroup", "/sys/fs/cgroup", &["nosuid", "noexec", "nodev", access]));
     match &options.namespaces.ipc {
@@ -89,13 +94,17 @@ fn from_user(engine: &Engine, record: &Record, asked: &Asked) -> Result<Mount> {
     match &asked.source {
         MountSource::Bind { path, create, propagation, non_recursive } => {
             if *create && std::fs::symlink_metadata(path).is_err() {
-                std::fs::create_dir_all(path).map_err(|e| Error::Failed(format!("make bind source directory {path}: {e}")))?;
+                std::fs::create_dir_all(path)
+                    .map_err(|e| Error::Failed(format!("make bind source directory {path}: {e}")))?;
             }
             Ok(bind(path, &asked.target, asked.read_only, propagation, *non_recursive))
         }
         MountSource::Volume { .. } => {
             let volume = record.volumes.iter().find(|volume| volume.target == asked.target).ok_or_else(|| {
-                Error::Failed(format!("container.json names no volume for {}: remove the container and create it again", asked.target))
+                Error::Failed(format!(
+                    "container.json names no volume for {}: remove the container and create it again",
+                    asked.target
+                ))
             })?;
             Ok(bind(&volume_path(engine, &volume.name), &asked.target, asked.read_only, "", false))
         }
@@ -107,7 +116,12 @@ fn from_user(engine: &Engine, record: &Record, asked: &Asked) -> Result<Mount> {
             words.extend(size_bytes.map(|bytes| format!("size={bytes}")));
             words.extend(mode.map(|mode| format!("mode={mode:o}")));
             words.extend(asked.read_only.then(|| "ro".to_owned()));
-            Ok(Mount { destination: asked.target.clone(), kind: "tmpfs".into(), source: "tmpfs".into(), options: words })
+            Ok(Mount {
+                destination: asked.target.clone(),
+                kind: "tmpfs".into(),
+                source: "tmpfs".into(),
+                options: words,
+            })
         }
     }
 }

@@ -52,7 +52,10 @@ fn memory(asked: &options::Resources) -> Option<Memory> {
 fn cpu(asked: &options::Resources) -> Option<Cpu> {
     let (quota, period) = match asked.nano_cpus.filter(|nano| *nano > 0) {
         Some(nano) => (Some(nano * CPU_PERIOD_MICROSECONDS as i64 / 1_000_000_000), Some(CPU_PERIOD_MICROSECONDS)),
-        None => (asked.cpu_quota_microseconds.filter(|quota| *quota != 0), asked.cpu_period_microseconds.filter(|period| *period != 0)),
+        None => (
+            asked.cpu_quota_microseconds.filter(|quota| *quota != 0),
+            asked.cpu_period_microseconds.filter(|period| *period != 0),
+        ),
     };
     let cpu = Cpu {
         shares: asked.cpu_shares.filter(|shares| *shares != 0),

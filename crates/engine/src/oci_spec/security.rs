@@ -15,7 +15,13 @@ const NOFILE: (u64, u64) = (1024, 524_288);
 pub fn capabilities(security: &Security, uid: u32) -> Result<Capabilities> {
     let names: Vec<String> = capability_set(security)?.iter().map(|capability| capability.to_string()).collect();
     let held = if uid == 0 { names.clone() } else { Vec::new() };
-    Ok(Capabilities { effective: held.clone(), permitted: held, bounding: names, inheritable: Vec::new(), ambient: Vec::new() })
+    Ok(Capabilities {
+        effective: held.clone(),
+        permitted: held,
+        bounding: names,
+        inheritable: Vec::new(),
+        ambient: Vec::new(),
+    })
 }
 
 /// What a container's root may have, within what this process has itself.
@@ -49,7 +55,8 @@ fn parse(names: &[String]) -> Result<Asked> {
         if full == "CAP_ALL" {
             return Ok(Asked::All);
         }
-        let capability = Capability::from_name(&full).ok_or_else(|| Error::Invalid(format!("invalid capability: {name}")))?;
+        let capability =
+            Capability::from_name(&full).ok_or_else(|| Error::Invalid(format!("invalid capability: {name}")))?;
         set = set.with(capability);
     }
     Ok(Asked::Some(set))
@@ -91,7 +98,11 @@ pub fn rlimits(resources: &Resources) -> Result<Vec<Rlimit>> {
     let mut limits: Vec<Rlimit> = resources
         .ulimits
         .iter()
-        .map(|limit| Rlimit { kind: format!("RLIMIT_{}", limit.name.to_ascii_uppercase()), soft: limit.soft, hard: limit.hard })
+        .map(|limit| Rlimit {
+            kind: format!("RLIMIT_{}", limit.name.to_ascii_uppercase()),
+            soft: limit.soft,
+            hard: limit.hard,
+        })
         .collect();
     if !limits.iter().any(|limit| limit.kind == "RLIMIT_NOFILE") {
         let present = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX);
