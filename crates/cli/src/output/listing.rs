@@ -83,7 +83,7 @@ mod tests {
     fn show(format: &str) -> Result<String, String> {
         let labels = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
         let rows = [Row::new([("Names", "<c1>".to_owned()), ("ID", "8f2a".to_owned())], labels)];
-        let format = LIST.format(format, "table {{.ID}}").map_err(|failure| failure.text())?;
+        let format = LIST.format(format, "{{.ID}}").map_err(|failure| failure.text())?;
         LIST.render(&format, &rows).map_err(|failure| failure.text())
     }
 

@@ -4,15 +4,27 @@
 
 mod harness;
 
+mod bad_input;
+mod crashes;
 mod entrypoints;
 mod environment;
 mod exit_codes;
+mod files;
+mod hello;
 mod hostnames;
+mod images;
 mod limits;
+mod listing;
+mod logs;
 mod namespaces;
+mod parallel;
+mod pulls;
+mod restarts;
 mod run_basic;
 mod security;
+mod signals;
 mod stdio;
+mod terminals;
 mod tmpfs;
 mod users;
 mod volumes;

@@ -18,8 +18,8 @@ fn has_the_options_that_were_asked_for() {
     assert_eq!(brig.ok("run --rm --tmpfs /x:size=1m,mode=750,uid=5,gid=6 bb stat -c '%a %u:%g' /x"), "750 5:6");
     assert_eq!(brig.ok("run --rm --mount type=tmpfs,dst=/x,tmpfs-size=2m,tmpfs-mode=0700 bb stat -c '%a' /x"), "700");
     brig.run("run --rm --tmpfs /x:size=1m bb head -c 2000000 /dev/zero").expect(0);
-    brig.run("run --rm --tmpfs /x:size=1m bb sh -c 'head -c 2000000 /dev/zero >/x/file'").expect(1).says("no space left");
-    brig.run("run --rm --mount type=tmpfs,dst=/x,tmpfs-size=1m bb sh -c 'head -c 2000000 /dev/zero >/x/file'").expect(1).says("no space left");
+    brig.run("run --rm --tmpfs /x:size=1m bb sh -c 'dd if=/dev/zero of=/x/file bs=1000 count=2000'").expect(1).says("no space left");
+    brig.run("run --rm --mount type=tmpfs,dst=/x,tmpfs-size=1m bb sh -c 'dd if=/dev/zero of=/x/file bs=1000 count=2000'").expect(1).says("no space left");
 }
 
 #[test]

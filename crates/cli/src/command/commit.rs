@@ -1,0 +1,16 @@
+//! `brig commit`.
+
+use crate::failure::Outcome;
+use crate::flags::{self, Parsed};
+use crate::globals::Place;
+use crate::output;
+use engine::Container;
+
+/// Prints the new image's id.
+pub fn run(place: &Place, parsed: Parsed) -> Outcome {
+    let asked = flags::commit::read(&parsed)?;
+    let engine = place.engine()?;
+    let container = Container::find(&engine, &asked.container)?;
+    let id = engine::commit::commit(&engine, &container, asked.options)?;
+    output::print(&format!("{id}\n"))
+}

@@ -1,0 +1,17 @@
+//! `brig export`.
+
+use super::save::Sink;
+use crate::failure::Outcome;
+use crate::flags::{self, Parsed};
+use crate::globals::Place;
+use engine::Container;
+
+/// Writes a tar archive to stdout or the file.
+pub fn run(place: &Place, parsed: Parsed) -> Outcome {
+    let asked = flags::export::read(parsed);
+    let engine = place.engine()?;
+    let container = Container::find(&engine, &asked.container)?;
+    let mut sink = Sink::open(asked.output.as_deref())?;
+    engine::export::export(&engine, &container, &mut sink)?;
+    sink.finish()
+}

@@ -1,0 +1,86 @@
+//! `brig volume create`, `ls`, `rm` and `prune`.
+
+use super::each::each;
+use super::prune;
+use crate::failure::Outcome;
+use crate::flags::{self, Parsed};
+use crate::globals::Place;
+use crate::output;
+use crate::output::context::Row;
+use crate::output::listing::Listing;
+use engine::Error;
+use engine::volumes::{self, Volume};
+
+static LISTING: Listing = Listing {
+    columns: &[
+        ("Name", "VOLUME NAME"),
+        ("Driver", "DRIVER"),
+        ("Labels", "LABELS"),
+        ("Mountpoint", "MOUNTPOINT"),
+        ("Scope", "SCOPE"),
+        ("Size", "SIZE"),
+        ("Links", "LINKS"),
+        ("Availability", "AVAILABILITY"),
+        ("Group", "GROUP"),
+        ("Status", "STATUS"),
+    ],
+    type_name: "*formatter.volumeContext",
+};
+
+/// Prints the name.
+pub fn create(place: &Place, parsed: Parsed) -> Outcome {
+    let asked = flags::volume::read_create(&parsed)?;
+    let engine = place.engine()?;
+    let volume = volumes::create(&engine, asked.name.as_deref(), &asked.driver, &asked.labels, &asked.options)?;
+    output::print(&format!("{}\n", volume.name))
+}
+
+/// Prints the list.
+pub fn ls(place: &Place, parsed: Parsed) -> Outcome {
+    let asked = flags::volume::read_ls(&parsed)?;
+    let typed = asked.format.as_deref().unwrap_or_default();
+    let format = LISTING.format(if asked.quiet { "{{.Name}}" } else { typed }, "{{.Driver}}\\t{{.Name}}")?;
+    let engine = place.engine()?;
+    let rows: Vec<Row> = volumes::list(&engine, &asked.filters)?.iter().map(row).collect();
+    output::print(&LISTING.render(&format, &rows)?)
+}
+
+fn row(volume: &Volume) -> Row {
+    let labels: Vec<String> = volume.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let unknown = || "N/A".to_owned();
+    let columns = [
+        ("Name", volume.name.clone()),
+        ("Driver", volume.driver.clone()),
+        ("Labels", labels.join(",")),
+        ("Mountpoint", volume.mountpoint.display().to_string()),
+        ("Scope", "local".to_owned()),
+        ("Size", unknown()),
+        ("Links", unknown()),
+        ("Availability", unknown()),
+        ("Group", unknown()),
+        ("Status", unknown()),
+    ];
+    Row::new(columns, volume.labels.clone())
+}
+
+/// Prints the names of those removed.
+pub fn rm(place: &Place, parsed: Parsed) -> Outcome {
+    let asked = flags::volume::read_rm(parsed);
+    let engine = place.engine()?;
+    each(&asked.volumes, |name| match volumes::remove(&engine, name, asked.force) {
+        Err(Error::NotFound(_)) if asked.force => Ok(()),
+        result => Ok(result?),
+    })
+}
+
+/// Prints the names of those removed and how much space came free.
+pub fn prune(place: &Place, parsed: Parsed) -> Outcome {
+    let asked = flags::volume::read_prune(&parsed)?;
+    let engine = place.engine()?;
+    let which = if asked.all { "all" } else { "anonymous" };
+    if !asked.force && !prune::confirmed(&format!("This will remove {which} local volumes not used by at least one container."))? {
+        return Ok(0);
+    }
+    let (names, bytes) = volumes::prune(&engine, asked.all, &asked.filters)?;
+    output::print(&prune::report("Volumes", &names, bytes))
+}

@@ -1,0 +1,16 @@
+//! `brig wait`.
+
+use super::each::each_printing;
+use crate::failure::Outcome;
+use crate::flags::Parsed;
+use crate::globals::Place;
+use engine::Container;
+
+/// Prints the exit codes.
+pub fn run(place: &Place, parsed: Parsed) -> Outcome {
+    let engine = place.engine()?;
+    each_printing(&parsed.arguments, |name| {
+        let container = Container::find(&engine, name)?;
+        Ok(engine::lifecycle::wait(&engine, &container)?.to_string())
+    })
+}

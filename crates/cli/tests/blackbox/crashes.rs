@@ -1,0 +1,153 @@
+//! kill -9 at any point: of the monitor, of the command, of the container. No data is lost, and
+//! the next command sees the truth and repairs the rest.
+
+use std::time::Duration;
+
+use crate::harness::process::{kill, wait_until};
+use crate::harness::sandbox::is_docker;
+use crate::harness::{Brig, leaks};
+
+/// The container's monitor: the parent of its first process.
+fn monitor(brig: &Brig, name: &str) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", brig.pid(name))).expect("it runs");
+    let fields = stat.rsplit(") ").next().expect("fields after the name");
+    fields.split(' ').nth(1).and_then(|pid| pid.parse().ok()).expect("a parent")
+}
+
+fn is_alive(pid: u32) -> bool {
+    std::path::Path::new(&format!("/proc/{pid}")).exists()
+}
+
+#[test]
+fn the_monitor_outlives_its_caller() {
+    let brig = Brig::new();
+    let mut run = brig.command("run -i --name box bb sh -c 'echo ready; sleep 0.5; echo late; sleep 1000'").start();
+    run.wait_for("ready");
+    run.signal("KILL");
+    run.wait().expect(137);
+    assert_eq!(brig.inspect("box", "{{.State.Running}}"), "true");
+    brig.wait_for_log("box", "ready\nlate");
+    brig.ok("exec box true");
+}
+
+#[test]
+fn a_killed_monitor_loses_no_output() {
+    if is_docker() {
+        return;
+    }
+    let brig = Brig::new();
+    brig.ok("run -d --name box bb sh -c 'n=0; while [ ! -e /stop ]; do n=$((n+1)); echo $n; sleep 0.01; done; echo end; exit 6'");
+    brig.wait_for_log("box", "\n10\n");
+    kill(monitor(&brig, "box"), "KILL");
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(brig.inspect("box", "{{.State.Status}}"), "running", "the container goes on");
+    brig.wait_for_log("box", "\n40\n");
+    brig.ok("exec box touch /stop");
+    brig.ok("wait box");
+    let log = brig.wait_for_log("box", "end");
+    let numbers: Vec<u32> = log.lines().filter_map(|line| line.parse().ok()).collect();
+    let expected: Vec<u32> = (1..=numbers.len() as u32).collect();
+    assert_eq!(numbers, expected, "each line once, in order");
+}
+
+#[test]
+fn a_monitor_killed_with_its_container_is_seen() {
+    if is_docker() {
+        return;
+    }
+    let brig = Brig::new();
+    brig.ok("run -d --name box bb sleep 1000");
+    let (monitor, pid) = (monitor(&brig, "box"), brig.pid("box"));
+    kill(monitor, "KILL");
+    kill(pid, "KILL");
+    wait_until("both are gone", || (!is_alive(pid) && !is_alive(monitor)).then_some(()));
+    assert_eq!(brig.inspect("box", "{{.State.Running}} {{.State.Pid}}"), "false 0");
+    brig.ok("start box");
+    assert_eq!(brig.inspect("box", "{{.State.Status}}"), "running");
+    kill(self::monitor(&brig, "box"), "KILL");
+    brig.ok("stop -t 0 box");
+    brig.ok("rm box");
+}
+
+#[test]
+fn every_command_works_without_the_monitor() {
+    if is_docker() {
+        return;
+    }
+    let brig = Brig::new();
+    for line in ["stop -t 0 box", "kill box", "rm -f box", "pause box", "restart -t 0 box", "exec box true", "top box", "logs box", "stats --no-stream box"] {
+        brig.ok("run -d --name box bb sleep 1000");
+        kill(monitor(&brig, "box"), "KILL");
+        brig.run(line).expect(0);
+        brig.ok("rm -f box");
+    }
+}
+
+#[test]
+fn a_command_killed_at_any_moment_leaves_nothing_in_the_way() {
+    let brig = Brig::new();
+    for round in 0..40 {
+        let run = brig.command("run --name box bb true").start();
+        std::thread::sleep(Duration::from_micros(round * 400));
+        run.signal("KILL");
+        run.wait();
+        // Whatever has come of it: it can be listed, removed, and the name is free again.
+        brig.ok("ps -a");
+        brig.ok("rm -f box");
+        assert_eq!(brig.ok("ps -aq"), "", "round {round}");
+    }
+    assert_eq!(brig.ok("run --rm --name box bb echo works"), "works");
+    let left = leaks::container_ids(&brig.root());
+    assert!(left.is_empty(), "half-made containers: {left:?}");
+}
+
+#[test]
+fn an_import_killed_at_any_moment_leaves_no_image() {
+    let brig = Brig::new();
+    let tar = brig.write("bb.tar", crate::harness::image::busybox_tar());
+    for round in 0..20 {
+        let import = brig.command(&format!("import -c 'ENV ROUND={round}' {tar} half:v{round}")).start();
+        std::thread::sleep(Duration::from_micros(round * 2000));
+        import.signal("KILL");
+        import.wait();
+    }
+    for name in brig.ok("images half --format '{{.Tag}}'").lines() {
+        assert_eq!(brig.ok(&format!("run --rm half:{name} echo whole")), "whole", "a listed image works");
+    }
+    brig.command("import - after").send(crate::harness::image::busybox_tar()).expect(0);
+    assert_eq!(brig.ok("run --rm after echo works"), "works");
+}
+
+#[test]
+fn rm_killed_at_any_moment_is_finished_by_the_next() {
+    let brig = Brig::new();
+    for round in 0..20 {
+        brig.ok("run -d --name box -v /data bb sleep 1000");
+        let rm = brig.command("rm -f -v box").start();
+        std::thread::sleep(Duration::from_micros(round * 700));
+        rm.signal("KILL");
+        rm.wait();
+        brig.ok("rm -f -v box");
+        assert_eq!(brig.ok("ps -aq"), "");
+    }
+}
+
+#[test]
+fn a_reboot_is_survived() {
+    if is_docker() {
+        return;
+    }
+    let brig = Brig::new();
+    brig.ok("run -d --name box bb sh -c 'echo run; sleep 1000'");
+    brig.wait_for_log("box", "run");
+    let (monitor, pid) = (monitor(&brig, "box"), brig.pid("box"));
+    kill(monitor, "KILL");
+    kill(pid, "KILL");
+    wait_until("both are gone", || (!is_alive(pid) && !is_alive(monitor)).then_some(()));
+    // What a reboot takes: everything under the state directory.
+    std::fs::remove_dir_all(brig.state()).expect("a directory");
+    assert_eq!(brig.inspect("box", "{{.State.Running}}"), "false");
+    assert_eq!(brig.ok("logs box"), "run");
+    brig.ok("start box");
+    brig.wait_for_log("box", "run\nrun");
+}

@@ -1,0 +1,246 @@
+//! A container as `docker inspect` shows it.
+
+use super::host_config::host_config;
+use super::size::Sizes;
+use super::{list_or_null, set_or_null, time};
+use engine::options::{MountSource, Network};
+use engine::record::{Record, ResolvedHealth};
+use engine::state::{Health, HealthStatus, State, Status};
+use engine::{Container, Engine};
+use serde_json::{Map, Value, json};
+
+/// The object; with `sizes` also `SizeRw` and `SizeRootFs`.
+pub fn inspect(engine: &Engine, container: &Container, sizes: Option<Sizes>) -> Value {
+    let record = &container.record;
+    let mut argv = record.process.argv().into_iter();
+    let path = argv.next().unwrap_or_default();
+    let directory = engine.paths().container(container.id());
+    let run = engine.paths().run(container.id());
+    let file = |name: &str| run.join(name).to_string_lossy().into_owned();
+    let mut object = json!({
+        "Id": container.id().as_str(),
+        "Created": record.created.to_string(),
+        "Path": path,
+        "Args": argv.collect::<Vec<_>>(),
+        "State": state(container),
+        "Image": record.image_id.to_string(),
+        "ResolvConfPath": file("resolv.conf"),
+        "HostnamePath": file("hostname"),
+        "HostsPath": file("hosts"),
+        "LogPath": directory.join(engine::logs::FILE_NAME).to_string_lossy(),
+        "Name": format!("/{}", container.name()),
+        "RestartCount": container.state.restart_count,
+        "Driver": "overlay",
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": null,
+        "HostConfig": host_config(&record.options),
+        "GraphDriver": { "Data": graph_data(engine, container), "Name": "overlay" },
+    });
+    if let Value::Object(fields) = &mut object {
+        if let Some(sizes) = sizes {
+            fields.insert("SizeRw".to_owned(), sizes.writable.into());
+            fields.insert("SizeRootFs".to_owned(), sizes.root.into());
+        }
+        fields.insert("Mounts".to_owned(), Value::Array(mounts(engine, record)));
+        fields.insert("Config".to_owned(), config(record));
+        fields.insert("NetworkSettings".to_owned(), network(record));
+    }
+    object
+}
+
+fn state(container: &Container) -> Value {
+    let state: &State = &container.state;
+    let status = container.status();
+    let word = match status {
+        Status::Created => "created",
+        Status::Running => "running",
+        Status::Paused => "paused",
+        Status::Restarting => "restarting",
+        Status::Removing => "removing",
+        Status::Exited => "exited",
+    };
+    let mut object = json!({
+        "Status": word,
+        "Running": matches!(status, Status::Running | Status::Paused | Status::Restarting),
+        "Paused": status == Status::Paused,
+        "Restarting": status == Status::Restarting,
+        "OOMKilled": state.oom_killed,
+        "Dead": false,
+        "Pid": container.pid().unwrap_or(0),
+        "ExitCode": state.exit_code,
+        "Error": state.error,
+        "StartedAt": time(state.started_at),
+        "FinishedAt": time(state.finished_at),
+    });
+    if let (Value::Object(fields), Some(health)) = (&mut object, &state.health) {
+        fields.insert("Health".to_owned(), health_state(health));
+    }
+    object
+}
+
+fn health_state(health: &Health) -> Value {
+    let status = match health.status {
+        HealthStatus::Starting => "starting",
+        HealthStatus::Healthy => "healthy",
+        HealthStatus::Unhealthy => "unhealthy",
+    };
+    let probes: Vec<Value> = health
+        .log
+        .iter()
+        .map(|probe| {
+            json!({ "Start": probe.start.to_string(), "End": probe.end.to_string(), "ExitCode": probe.exit_code, "Output": probe.output })
+        })
+        .collect();
+    json!({ "Status": status, "FailingStreak": health.failing_streak, "Log": probes })
+}
+
+/// Where the layers are. There is no `MergedDir`: the root file system is mounted in the container's namespace only.
+fn graph_data(engine: &Engine, container: &Container) -> Value {
+    let work = engine.paths().container(container.id()).join("work");
+    match container.layer_directories(engine) {
+        Ok((lower, upper)) => {
+            let lower: Vec<String> = lower.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+            json!({
+                "ID": container.id().as_str(),
+                "LowerDir": lower.join(":"),
+                "UpperDir": upper.to_string_lossy(),
+                "WorkDir": work.to_string_lossy(),
+            })
+        }
+        Err(_) => json!({ "ID": container.id().as_str() }),
+    }
+}
+
+fn mounts(engine: &Engine, record: &Record) -> Vec<Value> {
+    let volumes = record.volumes.iter().map(|volume| {
+        json!({
+            "Type": "volume",
+            "Name": volume.name,
+            "Source": engine.paths().volumes().join(&volume.name).join("_data").to_string_lossy(),
+            "Destination": volume.target,
+            "Driver": "local",
+            "Mode": if volume.read_only { "ro" } else { "" },
+            "RW": !volume.read_only,
+            "Propagation": "",
+        })
+    });
+    let others = record.options.storage.mounts.iter().filter_map(|mount| match &mount.source {
+        MountSource::Bind { path, propagation, .. } => Some(json!({
+            "Type": "bind",
+            "Source": path,
+            "Destination": mount.target,
+            "Mode": if mount.read_only { "ro" } else { "" },
+            "RW": !mount.read_only,
+            "Propagation": if propagation.is_empty() { "rprivate" } else { propagation },
+        })),
+        // Docker lists those of --mount and leaves out those of --tmpfs.
+        MountSource::Tmpfs { size_bytes, mode, .. } if size_bytes.is_some() || mode.is_some() => Some(json!({
+            "Type": "tmpfs", "Source": "", "Destination": mount.target, "Mode": "", "RW": !mount.read_only, "Propagation": "",
+        })),
+        _ => None,
+    });
+    volumes.chain(others).collect()
+}
+
+fn config(record: &Record) -> Value {
+    let (options, process) = (&record.options, &record.process);
+    let mut object = json!({
+        "Hostname": process.hostname,
+        "Domainname": options.namespaces.domainname.as_deref().unwrap_or_default(),
+        "User": process.user,
+        "AttachStdin": options.process.attach_stdin,
+        "AttachStdout": options.process.attach_stdout,
+        "AttachStderr": options.process.attach_stderr,
+    });
+    let Value::Object(fields) = &mut object else { return object };
+    let mut put = |name: &str, value: Value| _ = fields.insert(name.to_owned(), value);
+    if !process.exposed_ports.is_empty() {
+        put("ExposedPorts", set_or_null(process.exposed_ports.iter()));
+    }
+    put("Tty", options.process.tty.into());
+    put("OpenStdin", options.process.stdin_open.into());
+    put("StdinOnce", (options.process.stdin_open && options.process.attach_stdin).into());
+    put("Env", Value::from(process.env.clone()));
+    put("Cmd", list_or_null(&process.command));
+    if let Some(health) = &process.health {
+        put("Healthcheck", healthcheck(health));
+    }
+    put("Image", options.image.as_str().into());
+    put("Volumes", set_or_null(process.image_volumes.iter()));
+    put("WorkingDir", process.workdir.as_str().into());
+    put("Entrypoint", list_or_null(&process.entrypoint));
+    put("OnBuild", Value::Null);
+    put("Labels", json!(process.labels));
+    if !process.stop_signal.is_empty() {
+        put("StopSignal", process.stop_signal.as_str().into());
+    }
+    if let Some(seconds) = options.lifecycle.stop_timeout_seconds {
+        put("StopTimeout", seconds.into());
+    }
+    object
+}
+
+fn healthcheck(health: &ResolvedHealth) -> Value {
+    let mut object = Map::new();
+    object.insert("Test".to_owned(), Value::from(health.test.clone()));
+    let times = [
+        ("Interval", health.interval_nanoseconds),
+        ("Timeout", health.timeout_nanoseconds),
+        ("StartPeriod", health.start_period_nanoseconds),
+        ("StartInterval", health.start_interval_nanoseconds),
+        ("Retries", i64::from(health.retries)),
+    ];
+    for (name, value) in times {
+        if value != 0 {
+            object.insert(name.to_owned(), value.into());
+        }
+    }
+    Value::Object(object)
+}
+
+fn network(record: &Record) -> Value {
+    let name = match record.options.namespaces.network {
+        Network::None => "none",
+        Network::Host => "host",
+    };
+    let endpoint = json!({
+        "IPAMConfig": null,
+        "Links": null,
+        "Aliases": null,
+        "MacAddress": "",
+        "DriverOpts": null,
+        "GwPriority": 0,
+        "NetworkID": "",
+        "EndpointID": "",
+        "Gateway": "",
+        "IPAddress": "",
+        "IPPrefixLen": 0,
+        "IPv6Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "DNSNames": null,
+    });
+    json!({
+        "Bridge": "",
+        "SandboxID": "",
+        "SandboxKey": "",
+        "Ports": {},
+        "HairpinMode": false,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": null,
+        "SecondaryIPv6Addresses": null,
+        "EndpointID": "",
+        "Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "IPAddress": "",
+        "IPPrefixLen": 0,
+        "IPv6Gateway": "",
+        "MacAddress": "",
+        "Networks": { name: endpoint },
+    })
+}

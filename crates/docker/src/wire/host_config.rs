@@ -1,0 +1,317 @@
+//! `HostConfig`: what was asked of the container, as docker's API has it. Called by `container.rs` alone.
+
+use engine::options::{Ipc, LogDriver, Mount, MountSource, Network, Options, Resources, Restart, Seccomp, Sharing};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+use super::list_or_null;
+
+const MASKED_PATHS: [&str; 12] = [
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+];
+const READONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+const SHM_BYTES: u64 = 64 << 20;
+
+/// The object.
+pub fn host_config(options: &Options) -> Value {
+    let (security, namespaces) = (&options.security, &options.namespaces);
+    let mut fields = Map::new();
+    add(&mut fields, asked(options));
+    let structured: Vec<Value> = options.storage.mounts.iter().filter_map(structured).collect();
+    let tmpfs = tmpfs(&options.storage.mounts);
+    if !tmpfs.is_empty() {
+        fields.insert("Tmpfs".to_owned(), json!(tmpfs));
+    }
+    add(
+        &mut fields,
+        json!({
+            "UTSMode": if namespaces.uts_host { "host" } else { "" },
+            "UsernsMode": if namespaces.userns_host { "host" } else { "" },
+            "ShmSize": options.storage.shm_size_bytes.unwrap_or(SHM_BYTES),
+        }),
+    );
+    if !security.sysctls.is_empty() {
+        fields.insert("Sysctls".to_owned(), json!(security.sysctls));
+    }
+    fields.insert("Runtime".to_owned(), "brig".into());
+    fields.insert("Isolation".to_owned(), "".into());
+    add(&mut fields, resources(options));
+    if !structured.is_empty() {
+        fields.insert("Mounts".to_owned(), Value::Array(structured));
+    }
+    let (masked, read_only): (&[&str], &[&str]) = if security.privileged { (&[], &[]) } else { (&MASKED_PATHS, &READONLY_PATHS) };
+    fields.insert("MaskedPaths".to_owned(), if security.privileged { Value::Null } else { json!(masked) });
+    fields.insert("ReadonlyPaths".to_owned(), if security.privileged { Value::Null } else { json!(read_only) });
+    if options.process.init {
+        fields.insert("Init".to_owned(), true.into());
+    }
+    Value::Object(fields)
+}
+
+fn add(fields: &mut Map<String, Value>, more: Value) {
+    if let Value::Object(more) = more {
+        fields.extend(more);
+    }
+}
+
+/// Up to `SecurityOpt`.
+fn asked(options: &Options) -> Value {
+    let (security, namespaces, lifecycle) = (&options.security, &options.namespaces, &options.lifecycle);
+    let binds: Vec<String> = options.storage.mounts.iter().filter_map(bind).collect();
+    let (restart, retries) = match lifecycle.restart {
+        Restart::No => ("no", 0),
+        Restart::Always => ("always", 0),
+        Restart::UnlessStopped => ("unless-stopped", 0),
+        Restart::OnFailure { maximum_retries } => ("on-failure", maximum_retries),
+    };
+    let mut object = json!({
+        "Binds": list_or_null(&binds),
+        "ContainerIDFile": "",
+        "LogConfig": {
+            "Type": match options.log.driver { LogDriver::JsonFile => "json-file", LogDriver::None => "none" },
+            "Config": options.log.options,
+        },
+        "NetworkMode": match namespaces.network { Network::None => "none", Network::Host => "host" },
+        "PortBindings": {},
+        "RestartPolicy": { "Name": restart, "MaximumRetryCount": retries },
+        "AutoRemove": lifecycle.auto_remove,
+        "VolumeDriver": "",
+        "VolumesFrom": null,
+        "ConsoleSize": options.process.console_size.map_or([0, 0], |(width, height)| [height, width]),
+    });
+    if let (Value::Object(fields), false) = (&mut object, options.annotations.is_empty()) {
+        fields.insert("Annotations".to_owned(), json!(options.annotations));
+    }
+    let rest = json!({
+        "CapAdd": capabilities(&security.cap_add),
+        "CapDrop": capabilities(&security.cap_drop),
+        "CgroupnsMode": if namespaces.cgroup_host { "host" } else { "private" },
+        "Dns": [],
+        "DnsOptions": [],
+        "DnsSearch": [],
+        "ExtraHosts": null,
+        "GroupAdd": list_or_null(&options.process.group_add),
+        "IpcMode": ipc(&namespaces.ipc),
+        "Cgroup": "",
+        "Links": null,
+        "OomScoreAdj": options.resources.oom_score_adj.unwrap_or(0),
+        "PidMode": match &namespaces.pid {
+            Sharing::Private => String::new(),
+            Sharing::Host => "host".to_owned(),
+            Sharing::Container(name) => format!("container:{name}"),
+        },
+        "Privileged": security.privileged,
+        "PublishAllPorts": false,
+        "ReadonlyRootfs": options.storage.read_only,
+        "SecurityOpt": list_or_null(&security_options(options)),
+    });
+    if let Value::Object(fields) = &mut object {
+        add(fields, rest);
+    }
+    object
+}
+
+fn ipc(ipc: &Ipc) -> String {
+    match ipc {
+        Ipc::Private => "private".to_owned(),
+        Ipc::Shareable => "shareable".to_owned(),
+        Ipc::None => "none".to_owned(),
+        Ipc::Host => "host".to_owned(),
+        Ipc::Container(name) => format!("container:{name}"),
+    }
+}
+
+/// With `CAP_` and in capitals, as docker normalises them.
+fn capabilities(names: &[String]) -> Value {
+    let normal = |name: &String| match name.to_ascii_uppercase() {
+        upper if upper == "ALL" || upper.starts_with("CAP_") => upper,
+        upper => format!("CAP_{upper}"),
+    };
+    list_or_null(&names.iter().map(normal).collect::<Vec<_>>())
+}
+
+fn security_options(options: &Options) -> Vec<String> {
+    let mut list = Vec::new();
+    if options.security.no_new_privileges {
+        list.push("no-new-privileges".to_owned());
+    }
+    match &options.security.seccomp {
+        Seccomp::Default => {}
+        Seccomp::Unconfined => list.push("seccomp=unconfined".to_owned()),
+        Seccomp::Profile(profile) => list.push(format!("seccomp={profile}")),
+    }
+    list
+}
+
+/// A mount as `-v` writes it; those that only `--mount` and `--tmpfs` can make are elsewhere.
+fn bind(mount: &Mount) -> Option<String> {
+    let (source, mut words) = match &mount.source {
+        MountSource::Bind { path, create: true, propagation, .. } => (path, vec![propagation.as_str()]),
+        MountSource::Volume { name: Some(name), copy, .. } => (name, vec![if *copy { "" } else { "nocopy" }]),
+        _ => return None,
+    };
+    if mount.read_only {
+        words.insert(0, "ro");
+    }
+    words.retain(|word| !word.is_empty());
+    let colon = if words.is_empty() { "" } else { ":" };
+    Some(format!("{source}:{}{colon}{}", mount.target, words.join(",")))
+}
+
+/// A mount that only `--mount` can make.
+fn structured(mount: &Mount) -> Option<Value> {
+    let mut object = Map::new();
+    let (kind, source, extra) = match &mount.source {
+        MountSource::Bind { path, create: false, propagation, non_recursive } => {
+            let mut bind = Map::new();
+            if !propagation.is_empty() {
+                bind.insert("Propagation".to_owned(), propagation.as_str().into());
+            }
+            if *non_recursive {
+                bind.insert("NonRecursive".to_owned(), true.into());
+            }
+            ("bind", path.as_str(), ("BindOptions", bind))
+        }
+        MountSource::Tmpfs { size_bytes, mode, options } if options.is_empty() && (size_bytes.is_some() || mode.is_some()) => {
+            let mut tmpfs = Map::new();
+            if let Some(size) = size_bytes {
+                tmpfs.insert("SizeBytes".to_owned(), (*size).into());
+            }
+            if let Some(mode) = mode {
+                tmpfs.insert("Mode".to_owned(), (*mode).into());
+            }
+            ("tmpfs", "", ("TmpfsOptions", tmpfs))
+        }
+        _ => return None,
+    };
+    object.insert("Type".to_owned(), kind.into());
+    if !source.is_empty() {
+        object.insert("Source".to_owned(), source.into());
+    }
+    object.insert("Target".to_owned(), mount.target.as_str().into());
+    if mount.read_only {
+        object.insert("ReadOnly".to_owned(), true.into());
+    }
+    if !extra.1.is_empty() {
+        object.insert(extra.0.to_owned(), Value::Object(extra.1));
+    }
+    Some(Value::Object(object))
+}
+
+/// Those of `--tmpfs`, with their options.
+fn tmpfs(mounts: &[Mount]) -> BTreeMap<&str, String> {
+    let own = mounts.iter().filter_map(|mount| match &mount.source {
+        MountSource::Tmpfs { size_bytes: None, mode: None, options } => Some((mount.target.as_str(), options.join(","))),
+        _ => None,
+    });
+    own.collect()
+}
+
+fn resources(options: &Options) -> Value {
+    let asked = &options.resources;
+    let devices: Vec<Value> = options
+        .security
+        .devices
+        .iter()
+        .map(|device| {
+            json!({ "PathOnHost": device.host_path, "PathInContainer": device.container_path, "CgroupPermissions": device.permissions })
+        })
+        .collect();
+    json!({
+        "CpuShares": asked.cpu_shares.unwrap_or(0),
+        "Memory": asked.memory_bytes.unwrap_or(0),
+        "NanoCpus": asked.nano_cpus.unwrap_or(0),
+        "CgroupParent": "",
+        "BlkioWeight": asked.blkio_weight.unwrap_or(0),
+        "BlkioWeightDevice": [],
+        "BlkioDeviceReadBps": [],
+        "BlkioDeviceWriteBps": [],
+        "BlkioDeviceReadIOps": [],
+        "BlkioDeviceWriteIOps": [],
+        "CpuPeriod": asked.cpu_period_microseconds.unwrap_or(0),
+        "CpuQuota": asked.cpu_quota_microseconds.unwrap_or(0),
+        "CpuRealtimePeriod": 0,
+        "CpuRealtimeRuntime": 0,
+        "CpusetCpus": asked.cpuset_cpus.as_deref().unwrap_or_default(),
+        "CpusetMems": asked.cpuset_mems.as_deref().unwrap_or_default(),
+        "Devices": devices,
+        "DeviceCgroupRules": null,
+        "DeviceRequests": null,
+        "MemoryReservation": asked.memory_reservation_bytes.unwrap_or(0),
+        "MemorySwap": memory_swap(asked),
+        "MemorySwappiness": asked.memory_swappiness,
+        "OomKillDisable": asked.oom_kill_disable,
+        "PidsLimit": asked.pids_limit,
+        "Ulimits": asked.ulimits.iter().map(|limit| json!({ "Name": limit.name, "Hard": signed(limit.hard), "Soft": signed(limit.soft) })).collect::<Vec<_>>(),
+        "CpuCount": 0,
+        "CpuPercent": 0,
+        "IOMaximumIOps": 0,
+        "IOMaximumBandwidth": 0,
+    })
+}
+
+/// Docker's default: as much swap as memory.
+fn memory_swap(asked: &Resources) -> i64 {
+    let default = asked.memory_bytes.map_or(0, |memory| memory.saturating_mul(2));
+    asked.memory_swap_bytes.unwrap_or(default)
+}
+
+/// Unlimited is -1.
+fn signed(limit: u64) -> i64 {
+    i64::try_from(limit).unwrap_or(-1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::options::Ulimit;
+
+    fn volume(name: &str, copy: bool, read_only: bool) -> Mount {
+        let source = MountSource::Volume {
+            name: Some(name.to_owned()),
+            copy,
+            labels: BTreeMap::new(),
+            driver: String::new(),
+            driver_options: BTreeMap::new(),
+        };
+        Mount { target: "/d".to_owned(), read_only, source }
+    }
+
+    #[test]
+    fn binds_as_typed() {
+        assert_eq!(bind(&volume("v1", true, false)).unwrap(), "v1:/d");
+        assert_eq!(bind(&volume("v1", false, true)).unwrap(), "v1:/d:ro,nocopy");
+    }
+
+    #[test]
+    fn docker_defaults() {
+        let value = host_config(&Options::default());
+        assert_eq!((&value["Binds"], &value["CapAdd"], &value["PidsLimit"]), (&Value::Null, &Value::Null, &Value::Null));
+        assert_eq!(value["RestartPolicy"], json!({ "Name": "no", "MaximumRetryCount": 0 }));
+        assert_eq!(value["ShmSize"], 67_108_864);
+        assert!(value.get("Init").is_none() && value.get("Tmpfs").is_none());
+    }
+
+    #[test]
+    fn limits() {
+        let mut options = Options::default();
+        options.resources.memory_bytes = Some(100);
+        options.resources.ulimits = vec![Ulimit { name: "nofile".to_owned(), soft: 1, hard: u64::MAX }];
+        options.security.cap_add = vec!["net_admin".to_owned(), "all".to_owned()];
+        let value = host_config(&options);
+        assert_eq!(value["MemorySwap"], 200);
+        assert_eq!(value["Ulimits"], json!([{ "Name": "nofile", "Hard": -1, "Soft": 1 }]));
+        assert_eq!(value["CapAdd"], json!(["CAP_NET_ADMIN", "ALL"]));
+    }
+}
