@@ -61,19 +61,26 @@ pub fn execve_fd(fd: impl AsFd, arguments: &Strings, environment: &Strings) -> E
 /// Sets every signal to its default action and unblocks all. execve resets handlers by itself but
 /// keeps what is ignored (SIGPIPE in every Rust program, SIGHUP under nohup) and the mask.
 pub fn reset_signals() -> Result<()> {
+    // All zero: the default action, no flags, no mask. The kernel's struct sigaction has 32 bytes.
+    let default = [0u64; 4];
     for signal in 1..=64 {
-        // Fails with EINVAL for SIGKILL, SIGSTOP and the C library's own: those stay as they are.
-        // SAFETY: SIG_DFL runs no code of ours.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // Not by the C library, which hides its own signals from us. Fails for SIGKILL and SIGSTOP, rightly.
+        // SAFETY: the kernel reads one struct sigaction and a null pointer asks for no old one.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), SIGNAL_SET_BYTES)
+        };
     }
-    let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigemptyset initialises the set that sigprocmask then reads.
+    let none = 0u64;
+    // SAFETY: the kernel reads one signal set of eight bytes.
     let result = unsafe {
-        libc::sigemptyset(none.as_mut_ptr());
-        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut())
+        let old = std::ptr::null::<u64>();
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, old, SIGNAL_SET_BYTES)
     };
     if result == 0 { Ok(()) } else { Err(last_errno()) }.during("unblock signals")
 }
+
+/// The kernel's sigset_t.
+const SIGNAL_SET_BYTES: usize = 8;
 
 /// Makes `stdio` the descriptors 0, 1 and 2, makes `other` descriptor 3 (closed by execve) and closes
 /// everything else. Descriptors that the caller still names are closed behind its back: they must be

@@ -8,7 +8,7 @@ use crate::mount_options::Options;
 use crate::mount_plan::{Hierarchies, Kind, Planned, is_on_proc};
 use kernel::beneath::Root;
 use kernel::mount::{Attributes, Filesystem, Mount, Propagation};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -66,7 +66,8 @@ fn attach(root: &Root, entry: &Planned) -> Result<Option<Mount>> {
     check_proc(entry, &target)?;
     let options = &entry.options;
     let mount = match &entry.kind {
-        Kind::Bind { mount, .. } => {
+        Kind::Bind { mount, is_directory, .. } => {
+            check_same_type(&target, *is_directory)?;
             mount.attach_to(&target)?;
             return Ok(None);
         }
@@ -121,6 +122,15 @@ pub(crate) fn bind_file_target(root: &Root, path: &Path) -> Result<OwnedFd> {
     // Non-blocking, in case somebody puts a pipe there at this moment.
     let flags = OFlags::CREATE | OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
     Ok(root.open_file(path, flags, Mode::from_raw_mode(0o755))?)
+}
+
+/// The kernel's EINVAL would not say what is wrong.
+fn check_same_type(target: &OwnedFd, is_directory: bool) -> Result<()> {
+    let stat = rustix::fs::fstat(target).map_err(|errno| kernel::Error::new("stat mount point", errno))?;
+    if FileType::from_raw_mode(stat.st_mode).is_dir() == is_directory {
+        return Ok(());
+    }
+    Err(kernel::Error::new("attach mount", Errno::NOTDIR).into())
 }
 
 /// Nothing but procfs goes on /proc, and nothing into it but the files known to be harmless.

@@ -4,7 +4,7 @@ use crate::Case;
 use crate::stage::{Stage, piped, read_all, read_terminal};
 use kernel::process::ProcessId;
 use runtime::{Error, Exec, ExecErrorKind, Running, Stdio};
-use spec::runtime::{IdMapping, Namespace, NamespaceKind, Process};
+use spec::runtime::Process;
 use std::os::unix::fs::symlink;
 
 pub const CASES: &[Case] = &[
@@ -80,10 +80,7 @@ fn own_identity() {
 
 fn user_namespace() {
     let mut stage = Stage::script("sleep 100");
-    let linux = stage.linux();
-    linux.namespaces.push(Namespace { kind: NamespaceKind::User, path: String::new() });
-    linux.uid_mappings = vec![IdMapping { container_id: 0, host_id: 100_000, size: 65536 }];
-    linux.gid_mappings = linux.uid_mappings.clone();
+    stage.map_users();
     let running = waiting(&stage);
     let process = process(&mut stage, "id -u; cat /proc/self/uid_map | tr -s ' '");
     assert_eq!(output(&running, &process), "0\n 0 100000 65536\n");

@@ -4,7 +4,9 @@ use kernel::clone;
 use kernel::mount::Mount;
 use kernel::pidfd::Exit;
 use runtime::{Create, Created, Error, Rootfs, Stdio};
-use spec::runtime::{Capabilities, Linux, Mount as SpecMount, Namespace, NamespaceKind, Process, Root, Spec, User};
+use spec::runtime::{
+    Capabilities, IdMapping, Linux, Mount as SpecMount, Namespace, NamespaceKind, Process, Root, Spec, User,
+};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -78,6 +80,15 @@ impl Stage {
 
     pub fn linux(&mut self) -> &mut Linux {
         self.spec.linux.as_mut().unwrap()
+    }
+
+    /// In a user namespace that owns the container's root.
+    pub fn map_users(&mut self) {
+        std::os::unix::fs::chown(self.directory.join("upper"), Some(100_000), Some(100_000)).unwrap();
+        let linux = self.linux();
+        linux.namespaces.push(Namespace { kind: NamespaceKind::User, path: String::new() });
+        linux.uid_mappings = vec![IdMapping { container_id: 0, host_id: 100_000, size: 65536 }];
+        linux.gid_mappings = linux.uid_mappings.clone();
     }
 
     pub fn mount(&mut self, kind: &str, source: &str, destination: &str, options: &[&str]) {
@@ -238,7 +249,7 @@ fn spec() -> Spec {
             ]
             .map(|kind| Namespace { kind, path: String::new() })
             .to_vec(),
-            masked_paths: strings(&["/proc/kcore", "/proc/keys", "/proc/acpi", "/proc/no-such", "/sys/firmware"]),
+            masked_paths: strings(&["/proc/timer_list", "/proc/keys", "/proc/acpi", "/proc/no-such", "/sys/firmware"]),
             readonly_paths: strings(&["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]),
             ..Linux::default()
         }),
