@@ -8,8 +8,7 @@ use crate::globals::Place;
 use crate::output;
 use crate::output::context::Row;
 use crate::output::listing::Listing;
-use engine::Error;
-use engine::volumes::{self, Volume};
+use engine::volumes::{self, Filters, Volume};
 
 static LISTING: Listing = Listing {
     columns: &[
@@ -31,7 +30,7 @@ static LISTING: Listing = Listing {
 pub fn create(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::volume::read_create(&parsed)?;
     let engine = place.engine()?;
-    let volume = volumes::create(&engine, asked.name.as_deref(), &asked.driver, &asked.labels, &asked.options)?;
+    let volume = volumes::create(&engine, asked.name.as_deref(), &asked.driver, &asked.labels, &asked.options, false)?;
     output::print(&format!("{}\n", volume.name))
 }
 
@@ -40,8 +39,9 @@ pub fn ls(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::volume::read_ls(&parsed)?;
     let typed = asked.format.as_deref().unwrap_or_default();
     let format = LISTING.format(if asked.quiet { "{{.Name}}" } else { typed }, "{{.Driver}}\\t{{.Name}}")?;
+    let filters = Filters::parse(&asked.filters)?;
     let engine = place.engine()?;
-    let rows: Vec<Row> = volumes::list(&engine, &asked.filters)?.iter().map(row).collect();
+    let rows: Vec<Row> = volumes::list(&engine, &filters)?.iter().map(row).collect();
     output::print(&LISTING.render(&format, &rows)?)
 }
 
@@ -67,20 +67,18 @@ fn row(volume: &Volume) -> Row {
 pub fn rm(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::volume::read_rm(parsed);
     let engine = place.engine()?;
-    each(&asked.volumes, |name| match volumes::remove(&engine, name, asked.force) {
-        Err(Error::NotFound(_)) if asked.force => Ok(()),
-        result => Ok(result?),
-    })
+    each(&asked.volumes, |name| Ok(volumes::remove(&engine, name, asked.force)?))
 }
 
 /// Prints the names of those removed and how much space came free.
 pub fn prune(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::volume::read_prune(&parsed)?;
-    let engine = place.engine()?;
+    let filters = Filters::parse(&asked.filters)?;
     let which = if asked.all { "all" } else { "anonymous" };
     if !asked.force && !prune::confirmed(&format!("This will remove {which} local volumes not used by at least one container."))? {
         return Ok(0);
     }
-    let (names, bytes) = volumes::prune(&engine, asked.all, &asked.filters)?;
-    output::print(&prune::report("Volumes", &names, bytes))
+    let engine = place.engine()?;
+    let pruned = volumes::prune(&engine, asked.all, &filters)?;
+    output::print(&prune::report("Volumes", &pruned.names, pruned.reclaimed_bytes))
 }

@@ -1,0 +1,145 @@
+//! `brig pull`, and the pull that `run` and `create` make of an image that is not here.
+
+use crate::failure::{Failure, Outcome};
+use crate::flags::container::Fetch;
+use crate::flags::{self, Parsed};
+use crate::globals::Place;
+use crate::output;
+use crate::output::size;
+use engine::Engine;
+use engine::images::{Progress, PullPolicy, Step};
+use image::Image;
+use spec::{Digest, Reference};
+use std::io::Write as _;
+
+/// Registries to speak to without HTTPS, besides this machine: names separated by commas.
+const INSECURE: &str = "BRIG_INSECURE_REGISTRIES";
+
+/// Prints progress and the image's full name.
+pub fn run(place: &Place, parsed: Parsed) -> Outcome {
+    let asked = flags::pull::read(&parsed)?;
+    let engine = place.engine()?;
+    let name = Reference::parse(&asked.name).map_err(|error| Failure::message(error.to_string()))?;
+    let mut screen = Screen::new(asked.quiet, std::io::stdout());
+    let image = fetch(&engine, &asked, &mut screen)?;
+    if !asked.quiet {
+        screen.say(&format!("Digest: {}", image.manifest_digest));
+        screen.say(&format!("Status: {} for {}", if screen.downloaded { "Downloaded newer image" } else { "Image is up to date" }, name.familiar()));
+    }
+    output::print(&format!("{name}\n"))
+}
+
+/// The image for a new container, from the store or, as `--pull` says, from its registry. Talks on stderr.
+pub fn ensure(engine: &Engine, asked: &Fetch) -> Result<Image, Failure> {
+    let mut screen = Screen::new(asked.quiet, std::io::stderr());
+    screen.announces = asked.pull == PullPolicy::Missing;
+    fetch(engine, asked, &mut screen)
+}
+
+fn fetch<W: std::io::Write>(engine: &Engine, asked: &Fetch, screen: &mut Screen<W>) -> Result<Image, Failure> {
+    let mut insecure: Vec<String> = std::env::var(INSECURE).unwrap_or_default().split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let reference = Reference::parse(&asked.name).ok();
+    if let (true, Some(reference)) = (asked.insecure, &reference) {
+        insecure.push(reference.registry().to_owned());
+    }
+    screen.name = asked.name.clone();
+    let progress = &mut |progress: Progress<'_>| screen.show(progress);
+    Ok(engine::images::ensure(engine, &asked.name, asked.pull, asked.platform.clone(), &insecure, progress)?)
+}
+
+/// Progress as docker prints it where there is no terminal: a line for each step of each layer, none for single bytes.
+/// On a terminal one more line at the bottom counts them.
+struct Screen<W> {
+    quiet: bool,
+    out: W,
+    is_terminal: bool,
+    name: String,
+    /// Say first that the image is not here.
+    announces: bool,
+    downloaded: bool,
+    /// Bytes so far and in all, by layer.
+    layers: Vec<(Digest, u64, u64)>,
+    /// The counting line is on the screen.
+    counting: bool,
+}
+
+impl<W: std::io::Write> Screen<W> {
+    fn new(quiet: bool, out: W) -> Screen<W> {
+        let is_terminal = kernel::terminal::is_terminal(std::io::stderr()) && kernel::terminal::is_terminal(std::io::stdout());
+        Screen { quiet, out, is_terminal, name: String::new(), announces: false, downloaded: false, layers: Vec::new(), counting: false }
+    }
+
+    /// Progress that cannot be shown must not stop a pull.
+    fn say(&mut self, line: &str) {
+        let erase = if std::mem::take(&mut self.counting) { "\r\x1b[K" } else { "" };
+        let _ = writeln!(self.out, "{erase}{line}");
+    }
+
+    fn show(&mut self, progress: Progress<'_>) {
+        if self.quiet {
+            return;
+        }
+        match progress {
+            Progress::Begin => {
+                if std::mem::take(&mut self.announces) {
+                    self.say(&format!("Unable to find image '{}' locally", self.name));
+                }
+                let (tag, repository) = match Reference::parse(&self.name) {
+                    Ok(name) => (name.tag().map(str::to_owned).unwrap_or_default(), name.repository().to_owned()),
+                    Err(_) => (String::new(), self.name.clone()),
+                };
+                self.say(&format!("{tag}: Pulling from {repository}"));
+            }
+            Progress::Layer { digest, step } => self.layer(digest, step),
+        }
+    }
+
+    fn layer(&mut self, digest: &Digest, step: Step) {
+        let words = match step {
+            Step::Waiting => "Pulling fs layer",
+            Step::AlreadyExists => "Already exists",
+            Step::Downloading { current, total } => return self.count(digest, current, total),
+            Step::Extracting => "Download complete",
+            Step::Complete => "Pull complete",
+        };
+        self.downloaded |= step == Step::Complete;
+        self.say(&format!("{}: {words}", digest.short()));
+    }
+
+    fn count(&mut self, digest: &Digest, current: u64, total: u64) {
+        match self.layers.iter_mut().find(|(known, ..)| known == digest) {
+            Some(layer) => (layer.1, layer.2) = (current, total),
+            None => self.layers.push((digest.clone(), current, total)),
+        }
+        if self.is_terminal {
+            let (current, total) = self.layers.iter().fold((0, 0), |sum, layer| (sum.0 + layer.1, sum.1 + layer.2));
+            let _ = write!(self.out, "\r\x1b[KDownloading {} of {}", size::short(current), size::short(total));
+            let _ = self.out.flush();
+            self.counting = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_as_docker_without_a_terminal() {
+        let digest = Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap();
+        let mut screen = Screen::new(false, Vec::new());
+        screen.is_terminal = false;
+        screen.announces = true;
+        screen.name = "busybox:1".to_owned();
+        screen.show(Progress::Begin);
+        for step in [Step::Waiting, Step::Downloading { current: 1, total: 2 }, Step::Extracting, Step::Complete] {
+            screen.show(Progress::Layer { digest: &digest, step });
+        }
+        let text = String::from_utf8(screen.out).unwrap();
+        assert_eq!(
+            text,
+            "Unable to find image 'busybox:1' locally\n1: Pulling from library/busybox\naaaaaaaaaaaa: Pulling fs layer\naaaaaaaaaaaa: Download complete\naaaaaaaaaaaa: Pull complete\n"
+        );
+        assert!(screen.downloaded);
+    }
+}
