@@ -3,7 +3,7 @@
 //! the state that the rules come to, called by `cgroup::v2` only. Seccomp's classic BPF is
 //! elsewhere, in `seccomp`.
 
-use crate::cgroup::{Access, DeviceKind, DeviceState, Exception};
+use crate::cgroup::{DeviceKind, DeviceState, Exception};
 use crate::{Error, Result};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -19,23 +19,35 @@ struct Instruction {
     immediate: i32,
 }
 
-// Opcodes (Documentation/bpf/standardization/instruction-set.rst). All compare and compute in 32 bits.
-const LOAD_WORD: u8 = 0x61;
-const MOVE_REGISTER: u8 = 0xbc;
-const AND: u8 = 0x54;
-const SHIFT_RIGHT: u8 = 0x74;
-const JUMP_IF_EQUAL: u8 = 0x16;
-const JUMP_IF_NOT_EQUAL: u8 = 0x56;
-const MOVE: u8 = 0xb4;
+// Opcodes (Documentation/bpf/standardization/instruction-set.rst). Those named `32` clear the upper
+// half of their register. `K` takes the immediate, `X` a register.
+const LOAD32: u8 = 0x61;
+const MOVE32_X: u8 = 0xbc;
+const XOR32_K: u8 = 0xa4;
+const AND32_K: u8 = 0x54;
+const OR32_X: u8 = 0x4c;
+const SHIFT_LEFT32_K: u8 = 0x64;
+const MOVE_K: u8 = 0xb7;
+const ADD_K: u8 = 0x07;
+const XOR_K: u8 = 0xa7;
+const AND_X: u8 = 0x5f;
+const OR_X: u8 = 0x4f;
+const NEGATE: u8 = 0x87;
+const SHIFT_RIGHT_K: u8 = 0x77;
 const EXIT: u8 = 0x95;
 
-// What the program keeps where. R0 is the answer, R1 the context at the start and scratch later.
+// What the program keeps where. R1 is the context at the start and scratch later.
 const ANSWER: u8 = 0;
+const CONTEXT: u8 = 1;
+const REQUEST: u8 = 2;
+const DEVICE: u8 = 3;
+const DIFFERENCE: u8 = 4;
 const SCRATCH: u8 = 1;
-const KIND: u8 = 2;
-const ACCESS: u8 = 3;
-const MAJOR: u8 = 4;
-const MINOR: u8 = 5;
+
+/// The kernel's device numbers: 12 bits of major, 20 of minor (linux/kdev_t.h).
+const MINOR_BITS: u32 = 20;
+const MAJOR_MAX: u32 = 0xfff;
+const MINOR_MAX: u32 = 0xf_ffff;
 
 /// linux/bpf.h, BPF_DEVCG_DEV_BLOCK and BPF_DEVCG_DEV_CHAR.
 const KIND_BLOCK: u32 = 1;
@@ -74,63 +86,83 @@ pub fn replace_device_filter(group: &impl AsFd, state: &DeviceState) -> Result<(
     }
 }
 
-/// Each exception is a block that jumps to the next one where it does not match; what matches none
-/// gets the default. Where the default is to deny, a request must be covered whole by one exception;
-/// where it is to allow, any overlap denies. That is how version 1 decides (security/device_cgroup.c).
+/// Where the default is to deny, a request must be covered whole by one exception; where it is to
+/// allow, any overlap denies. That is how version 1 decides (security/device_cgroup.c).
+///
+/// There is no jump in the program: the kernel verifies every path through it at each load, and a
+/// dozen rules of three comparisons took 0.6 ms, without jumps they take a third of that.
 fn compile(state: &DeviceState) -> Vec<Instruction> {
+    // `struct bpf_cgroup_dev_ctx`: access << 16 | kind, major, minor.
+    let load =
+        |register, offset| Instruction { code: LOAD32, registers: register | CONTEXT << 4, offset, immediate: 0 };
     let mut program = vec![
-        // `struct bpf_cgroup_dev_ctx`: access << 16 | kind, major, minor.
-        Instruction { code: LOAD_WORD, registers: KIND | SCRATCH << 4, offset: 0, immediate: 0 },
-        Instruction { code: LOAD_WORD, registers: MAJOR | SCRATCH << 4, offset: 4, immediate: 0 },
-        Instruction { code: LOAD_WORD, registers: MINOR | SCRATCH << 4, offset: 8, immediate: 0 },
-        Instruction { code: MOVE_REGISTER, registers: ACCESS | KIND << 4, offset: 0, immediate: 0 },
-        on(SHIFT_RIGHT, ACCESS, 16),
-        on(AND, KIND, 0xffff),
+        load(REQUEST, 0),
+        load(DEVICE, 4),
+        k(SHIFT_LEFT32_K, DEVICE, MINOR_BITS),
+        load(SCRATCH, 8), // the context is no longer needed
+        x(OR32_X, DEVICE, SCRATCH),
+        k(MOVE_K, ANSWER, 0),
     ];
     for exception in &state.exceptions {
-        let mut block = conditions(exception, state.allow_by_default);
-        block.extend([on(MOVE, ANSWER, u32::from(!state.allow_by_default)), on(EXIT, 0, 0)]);
-        let length = block.len();
-        for (index, instruction) in block.iter_mut().enumerate() {
-            if matches!(instruction.code, JUMP_IF_EQUAL | JUMP_IF_NOT_EQUAL) {
-                // At most eleven instructions; jumps count from the one after.
-                instruction.offset = (length - index - 1) as i16;
-            }
+        let device = (exception.major.unwrap_or(0), exception.minor.unwrap_or(0));
+        if device.0 <= MAJOR_MAX && device.1 <= MINOR_MAX {
+            program.extend(matching(exception, state.allow_by_default));
         }
-        program.extend(block);
     }
-    program.extend([on(MOVE, ANSWER, u32::from(state.allow_by_default)), on(EXIT, 0, 0)]);
+    program.extend([k(XOR_K, ANSWER, u32::from(state.allow_by_default)), k(EXIT, 0, 0)]);
     program
 }
 
-/// Jumps, of which the targets are still open, for requests that `exception` says nothing about.
-fn conditions(exception: &Exception, allow_by_default: bool) -> Vec<Instruction> {
-    let mut block = Vec::with_capacity(11);
-    match exception.kind {
-        DeviceKind::All => {}
-        DeviceKind::Block => block.push(on(JUMP_IF_NOT_EQUAL, KIND, KIND_BLOCK)),
-        DeviceKind::Character => block.push(on(JUMP_IF_NOT_EQUAL, KIND, KIND_CHARACTER)),
+/// Sets ANSWER to 1 when the request is within (or, `allow_by_default`, touches) `exception`.
+fn matching(exception: &Exception, allow_by_default: bool) -> Vec<Instruction> {
+    let covered = u32::from(exception.access.bits());
+    let (kind, kind_bits) = match exception.kind {
+        DeviceKind::All => (0, 0),
+        DeviceKind::Block => (KIND_BLOCK, 0xffff),
+        DeviceKind::Character => (KIND_CHARACTER, 0xffff),
+    };
+    let access_bits = if allow_by_default { 0 } else { !covered & 7 };
+    let major_bits = exception.major.map_or(0, |_| MAJOR_MAX << MINOR_BITS);
+    let minor_bits = exception.minor.map_or(0, |_| MINOR_MAX);
+    let device = exception.major.unwrap_or(0) << MINOR_BITS | exception.minor.unwrap_or(0);
+    // What of the request may not differ; 0 when nothing does.
+    let mut block = vec![
+        x(MOVE32_X, DIFFERENCE, REQUEST),
+        k(XOR32_K, DIFFERENCE, kind),
+        k(AND32_K, DIFFERENCE, kind_bits | access_bits << 16),
+    ];
+    if major_bits | minor_bits != 0 {
+        block.extend([
+            x(MOVE32_X, SCRATCH, DEVICE),
+            k(XOR32_K, SCRATCH, device),
+            k(AND32_K, SCRATCH, major_bits | minor_bits),
+            x(OR32_X, DIFFERENCE, SCRATCH),
+        ]);
     }
-    if let Some(major) = exception.major {
-        block.push(on(JUMP_IF_NOT_EQUAL, MAJOR, major));
+    // Less 1, only 0 becomes negative: the sign is 1 for a match.
+    block.extend([k(ADD_K, DIFFERENCE, u32::MAX), k(SHIFT_RIGHT_K, DIFFERENCE, 63)]);
+    if allow_by_default {
+        // Negated, everything but 0 has the sign.
+        block.extend([
+            x(MOVE32_X, SCRATCH, REQUEST),
+            k(AND32_K, SCRATCH, covered << 16),
+            k(NEGATE, SCRATCH, 0),
+            k(SHIFT_RIGHT_K, SCRATCH, 63),
+            x(AND_X, DIFFERENCE, SCRATCH),
+        ]);
     }
-    if let Some(minor) = exception.minor {
-        block.push(on(JUMP_IF_NOT_EQUAL, MINOR, minor));
-    }
-    if exception.access != Access::ALL {
-        let covered = exception.access.bits();
-        let (mask, unless) =
-            if allow_by_default { (covered, JUMP_IF_EQUAL) } else { (!covered & 7, JUMP_IF_NOT_EQUAL) };
-        block.push(Instruction { code: MOVE_REGISTER, registers: SCRATCH | ACCESS << 4, offset: 0, immediate: 0 });
-        block.push(on(AND, SCRATCH, u32::from(mask)));
-        block.push(on(unless, SCRATCH, 0));
-    }
+    block.push(x(OR_X, ANSWER, DIFFERENCE));
     block
 }
 
-fn on(code: u8, register: u8, immediate: u32) -> Instruction {
-    // The kernel's field is signed; the 32 bits are what counts.
+/// An instruction with an immediate, of which the kernel extends the sign for 64 bits.
+fn k(code: u8, register: u8, immediate: u32) -> Instruction {
     Instruction { code, registers: register, offset: 0, immediate: immediate as i32 }
+}
+
+/// An instruction on two registers.
+fn x(code: u8, target: u8, source: u8) -> Instruction {
+    Instruction { code, registers: target | source << 4, offset: 0, immediate: 0 }
 }
 
 #[repr(C)]
@@ -272,34 +304,41 @@ fn last_errno() -> Errno {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cgroup::DeviceRule;
+    use crate::cgroup::{Access, DeviceRule};
+    use proptest::prelude::*;
 
     fn rule(allow: bool, kind: DeviceKind, major: Option<u32>, minor: Option<u32>, access: &str) -> DeviceRule {
         DeviceRule { allow, kind, major, minor, access: Access::parse(access).unwrap() }
     }
 
     /// Runs a program as the kernel would; only what `compile` uses.
-    fn run(program: &[Instruction], access: u32, kind: u32, major: u32, minor: u32) -> u32 {
+    fn run(program: &[Instruction], access: u32, kind: u32, major: u32, minor: u32) -> u64 {
         let context = [access << 16 | kind, major, minor];
-        let (mut registers, mut next) = ([0u32; 6], 0);
-        loop {
-            let i = program[next];
-            let (to, from) = ((i.registers & 15) as usize, (i.registers >> 4) as usize);
-            let value = i.immediate as u32;
-            next += 1;
-            match i.code {
-                LOAD_WORD => registers[to] = context[i.offset as usize / 4],
-                MOVE_REGISTER => registers[to] = registers[from],
-                MOVE => registers[to] = value,
-                AND => registers[to] &= value,
-                SHIFT_RIGHT => registers[to] >>= value,
-                JUMP_IF_EQUAL if registers[to] == value => next += i.offset as usize,
-                JUMP_IF_NOT_EQUAL if registers[to] != value => next += i.offset as usize,
-                JUMP_IF_EQUAL | JUMP_IF_NOT_EQUAL => {}
-                EXIT => return registers[0],
+        let mut registers = [0u64; 5];
+        for i in program {
+            let (to, from) = ((i.registers & 15) as usize, registers[(i.registers >> 4) as usize]);
+            let now = registers[to];
+            let immediate = i64::from(i.immediate) as u64;
+            let low = |value: u64| value & 0xffff_ffff;
+            registers[to] = match i.code {
+                LOAD32 => u64::from(context[i.offset as usize / 4]),
+                MOVE32_X => low(from),
+                XOR32_K => low(now ^ immediate),
+                AND32_K => low(now & immediate),
+                OR32_X => low(now | from),
+                SHIFT_LEFT32_K => low(now << immediate),
+                MOVE_K => immediate,
+                ADD_K => now.wrapping_add(immediate),
+                XOR_K => now ^ immediate,
+                AND_X => now & from,
+                OR_X => now | from,
+                NEGATE => now.wrapping_neg(),
+                SHIFT_RIGHT_K => now >> immediate,
+                EXIT => return now,
                 other => panic!("opcode {other:#x}"),
-            }
+            };
         }
+        panic!("no exit");
     }
 
     fn check(rules: &[DeviceRule], requests: &[(&str, u32, u32, u32, bool)]) {
@@ -327,7 +366,9 @@ mod tests {
             rule(true, Character, None, None, "m"),
             rule(true, Character, Some(1), Some(3), "rwm"),
             rule(true, Character, Some(136), None, "rwm"),
-            rule(true, Block, Some(u32::MAX), Some(7), "r"),
+            rule(true, Block, Some(0xfff), Some(0xf_ffff), "r"),
+            rule(true, Block, Some(0x1000), Some(8), "rwm"),
+            rule(true, Block, None, Some(5), "w"),
         ];
         check(
             &docker,
@@ -338,9 +379,12 @@ mod tests {
                 ("rm", C, 1, 4, false),
                 ("m", B, 1, 3, false),
                 ("rw", C, 136, 99, true),
-                ("r", B, u32::MAX, 7, true),
-                ("w", B, u32::MAX, 7, false),
-                ("r", B, u32::MAX, 8, false),
+                ("r", B, 0xfff, 0xf_ffff, true),
+                ("w", B, 0xfff, 0xf_ffff, false),
+                ("r", B, 0xfff, 0xf_fffe, false),
+                ("r", B, 0, 8, false),
+                ("w", B, 99, 5, true),
+                ("r", B, 99, 5, false),
             ],
         );
         let all_but = [rule(false, Character, Some(10), Some(229), "w")];
@@ -348,5 +392,37 @@ mod tests {
             &all_but,
             &[("r", C, 10, 229, true), ("rw", C, 10, 229, false), ("rw", C, 10, 200, true), ("w", B, 10, 229, true)],
         );
+    }
+
+    /// security/device_cgroup.c, match_exception and match_exception_partial.
+    fn decide(state: &DeviceState, access: u8, kind: DeviceKind, major: u32, minor: u32) -> bool {
+        let matching = state.exceptions.iter().any(|e| {
+            let devices = e.kind == kind && e.major.is_none_or(|m| m == major) && e.minor.is_none_or(|m| m == minor);
+            devices
+                && if state.allow_by_default { access & e.access.bits() != 0 } else { access & !e.access.bits() == 0 }
+        });
+        matching != state.allow_by_default
+    }
+
+    fn any_rule() -> impl Strategy<Value = DeviceRule> {
+        let kind =
+            prop_oneof![1 => Just(DeviceKind::All), 5 => Just(DeviceKind::Block), 5 => Just(DeviceKind::Character)];
+        let access = prop::sample::subsequence(vec!["r", "w", "m"], 1..=3).prop_map(|letters| letters.concat());
+        let number = || prop::option::of(prop_oneof![0u32..3, Just(0xfff), Just(0x1001), Just(0xf_ffff)]);
+        (any::<bool>(), kind, number(), number(), access)
+            .prop_map(|(allow, kind, a, i, access)| rule(allow, kind, a, i, &access))
+    }
+
+    proptest! {
+        #[test]
+        fn the_program_decides_as_the_state(rules in prop::collection::vec(any_rule(), 0..6), access in 1u8..8, block: bool,
+                                            major in prop_oneof![0u32..3, Just(0xfff)], minor in prop_oneof![0u32..3, Just(0xfff), Just(0xf_ffff)]) {
+            // Rules that contradict each other are refused elsewhere.
+            if let Ok(state) = DeviceState::of(&rules) {
+                let (kind, number) = if block { (DeviceKind::Block, KIND_BLOCK) } else { (DeviceKind::Character, KIND_CHARACTER) };
+                let answer = run(&compile(&state), u32::from(access), number, major, minor);
+                prop_assert_eq!(answer, u64::from(decide(&state, access, kind, major, minor)));
+            }
+        }
     }
 }

@@ -6,8 +6,8 @@
 use crate::cgroup::hierarchy::{Controller, Hierarchy};
 use crate::cgroup::{Cgroup, Resources, v1, v2};
 use crate::{Context, Error, Result};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 const USUAL_PLACE: &str = "/sys/fs/cgroup";
@@ -26,12 +26,8 @@ pub enum Layout {
 impl Layout {
     /// `ENOENT` when no control groups are mounted that we could use.
     pub fn detect() -> Result<Layout> {
-        if magic(Path::new(USUAL_PLACE)) == Some(CGROUP2_SUPER_MAGIC) {
-            return Ok(Layout::V2(USUAL_PLACE.into()));
-        }
-        let usual = usual_v1()?;
-        if !usual.is_empty() {
-            return Ok(Layout::V1(usual));
+        if let Some(layout) = usual()? {
+            return Ok(layout);
         }
         let table = std::fs::read_to_string("/proc/self/mountinfo").during_at("read", "/proc/self/mountinfo")?;
         parse(&table).ok_or_else(|| {
@@ -73,32 +69,40 @@ impl Layout {
     }
 }
 
-fn magic(path: &Path) -> Option<u64> {
-    rustix::fs::statfs(path).ok().map(|s| s.f_type as u64)
-}
-
-/// `/sys/fs/cgroup/<controller>`, of which some may be links to a directory shared by several
-/// (`cpu` and `cpuacct` to `cpu,cpuacct`): the same device then. Empty without the memory
-/// controller there, which says that this is not the usual arrangement.
-fn usual_v1() -> Result<Vec<Hierarchy>> {
-    let place = Path::new(USUAL_PLACE);
-    if magic(&place.join("memory")) != Some(CGROUP_SUPER_MAGIC) {
-        return Ok(Vec::new());
+/// Version 2 at the usual place, or version 1 in directories beneath it that are named for their
+/// controllers. Of those some may be links to a directory shared by several (`cpu` and `cpuacct` to
+/// `cpu,cpuacct`): the same device then. `None` without the memory controller there.
+fn usual() -> Result<Option<Layout>> {
+    // Opened once, as it takes longer to walk there than all else here.
+    let place = match rustix::fs::open(USUAL_PLACE, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(None),
+        opened => opened.during_at("open", USUAL_PLACE)?,
+    };
+    let kind = rustix::fs::fstatfs(&place).during_at("look at", USUAL_PLACE)?.f_type as u64;
+    if kind == CGROUP2_SUPER_MAGIC {
+        return Ok(Some(Layout::V2(USUAL_PLACE.into())));
     }
-    let outside = std::fs::metadata(place).during_at("look at", place)?.dev();
+    // Plain directories without a mount have the device of what is around them.
+    let outside = rustix::fs::fstat(&place).during_at("look at", USUAL_PLACE)?.st_dev;
     let mut found: Vec<(u64, Hierarchy)> = Vec::new();
     for controller in Controller::ALL {
-        let path = place.join(controller.directory());
-        // Plain directories without a mount have the device of what is around them.
-        let Some(device) = std::fs::metadata(&path).ok().map(|m| m.dev()).filter(|&device| device != outside) else {
-            continue;
-        };
-        match found.iter_mut().find(|(known, _)| *known == device) {
+        let Ok(stat) = rustix::fs::statat(&place, controller.directory(), AtFlags::empty()) else { continue };
+        match found.iter_mut().find(|(device, _)| *device == stat.st_dev) {
             Some((_, hierarchy)) => hierarchy.add(controller),
-            None => found.push((device, Hierarchy::new(path, controller))),
+            None if stat.st_dev == outside => {}
+            None => {
+                let mount = Path::new(USUAL_PLACE).join(controller.directory());
+                found.push((stat.st_dev, Hierarchy::new(mount, controller)));
+            }
         }
     }
-    Ok(found.into_iter().map(|(_, hierarchy)| hierarchy).collect())
+    let hierarchies: Vec<Hierarchy> = found.into_iter().map(|(_, hierarchy)| hierarchy).collect();
+    let is_v1 = hierarchies.first().is_some_and(|first| first.has(Controller::Memory) && is_cgroup_v1(&first.mount));
+    Ok(is_v1.then_some(Layout::V1(hierarchies)))
+}
+
+fn is_cgroup_v1(mount: &Path) -> bool {
+    rustix::fs::statfs(mount).is_ok_and(|stat| stat.f_type as u64 == CGROUP_SUPER_MAGIC)
 }
 
 /// Finds the hierarchies in /proc/self/mountinfo (proc_pid_mountinfo(5)), wherever they are.
