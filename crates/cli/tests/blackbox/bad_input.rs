@@ -28,12 +28,26 @@ fn wrong_flags_are_named_with_a_remedy() {
     assert_eq!(brig.ok("ps -aq"), "");
 }
 
+/// What must become of a layer: some may be refused or made harmless, as one likes.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Refused,
+    Taken,
+    Either,
+}
+use Verdict::{Either, Refused, Taken};
+
 /// A layer that must be refused or made harmless: afterwards nothing has been written outside.
-fn check_layer(name: &str, tar: Vec<u8>, refused: bool) {
+fn check_layer(name: &str, tar: Vec<u8>, verdict: Verdict) {
     let brig = Brig::empty();
     let image = Image::new(&serde_json::json!({}), vec![plain_layer(busybox_tar()), plain_layer(&tar)]);
     let path = brig.write("image.tar", image.docker_archive("evil:latest"));
     let output = brig.run(&format!("load -i {path}"));
+    let refused = match verdict {
+        Verdict::Refused => true,
+        Verdict::Taken => false,
+        Verdict::Either => output.code != 0,
+    };
     if refused {
         assert_eq!(output.code, 1, "{name} is taken: {}", output.stderr);
         assert!(!output.stderr.contains("panicked") && output.stderr.lines().count() <= 3, "{name}: {}", output.stderr);
@@ -51,17 +65,17 @@ fn check_layer(name: &str, tar: Vec<u8>, refused: bool) {
 #[test]
 fn layers_stay_beneath_their_root() {
     let deep = "../".repeat(20);
-    check_layer("dots", Tar::new().file("../brig-evil", 0o644, b"x").finish(), true);
-    check_layer("many dots", Tar::new().file(&format!("{deep}tmp/brig-evil"), 0o644, b"x").finish(), true);
-    check_layer("dots inside", Tar::new().file("etc/../../brig-evil", 0o644, b"x").finish(), true);
-    check_layer("absolute", Tar::new().file("/etc/brig-evil", 0o644, b"x").finish(), false);
-    check_layer("through a link", Tar::new().symlink("out", "/tmp").file("out/brig-evil", 0o644, b"x").finish(), false);
-    check_layer("through a relative link", Tar::new().symlink("out", &format!("{deep}tmp")).file("out/brig-evil", 0o644, b"x").finish(), false);
-    check_layer("link replaced by a directory", Tar::new().symlink("out", "/tmp").dir("out", 0o755).file("out/brig-evil", 0o644, b"x").finish(), false);
-    check_layer("whiteout with dots", Tar::new().file("etc/.wh...", 0, b"").finish(), true);
-    check_layer("whiteout of nothing", Tar::new().file("etc/.wh.", 0, b"").finish(), true);
-    check_layer("hard link to the outside", Tar::new().hardlink("brig-evil", "../../../../../../etc/passwd").finish(), true);
-    check_layer("hard link to nothing", Tar::new().hardlink("a", "no/such/file").finish(), true);
+    check_layer("dots", Tar::new().file("../brig-evil", 0o644, b"x").finish(), Refused);
+    check_layer("many dots", Tar::new().file(&format!("{deep}tmp/brig-evil"), 0o644, b"x").finish(), Refused);
+    check_layer("dots inside", Tar::new().file("etc/../../brig-evil", 0o644, b"x").finish(), Refused);
+    check_layer("absolute", Tar::new().file("/etc/brig-evil", 0o644, b"x").finish(), Taken);
+    check_layer("through a link", Tar::new().symlink("out", "/tmp").file("out/brig-evil", 0o644, b"x").finish(), Either);
+    check_layer("through a relative link", Tar::new().symlink("out", &format!("{deep}tmp")).file("out/brig-evil", 0o644, b"x").finish(), Either);
+    check_layer("link replaced by a directory", Tar::new().symlink("out", "/tmp").dir("out", 0o755).file("out/brig-evil", 0o644, b"x").finish(), Either);
+    check_layer("whiteout with dots", Tar::new().file("etc/.wh...", 0, b"").finish(), Refused);
+    check_layer("whiteout of nothing", Tar::new().file("etc/.wh.", 0, b"").finish(), Refused);
+    check_layer("hard link to the outside", Tar::new().hardlink("brig-evil", "../../../../../../etc/passwd").finish(), Refused);
+    check_layer("hard link to nothing", Tar::new().hardlink("a", "no/such/file").finish(), Refused);
 }
 
 #[test]
@@ -83,17 +97,20 @@ fn broken_tars_are_refused() {
     let whole = Tar::new().file("a", 0o644, &[7; 5000]).finish();
     let mut damaged = whole.clone();
     damaged[150] ^= 1;
-    check_layer("bad checksum", damaged, true);
-    check_layer("cut in a file", whole[..1500].to_vec(), true);
-    check_layer("huge size", Tar::new().entry("a", &Entry { size: Some(0o77777777777), data: b"x", ..Entry::default() }).finish(), true);
-    check_layer("huge long name", Tar::new().entry("././@LongLink", &Entry { kind: b'L', size: Some(1 << 32), data: b"x", ..Entry::default() }).finish(), true);
-    check_layer("huge pax header", Tar::new().entry("pax", &Entry { kind: b'x', size: Some(1 << 32), data: b"x", ..Entry::default() }).finish(), true);
-    check_layer("nonsense pax", Tar::new().entry("pax", &Entry { kind: b'x', data: b"99 nonsense\n", ..Entry::default() }).file("a", 0o644, b"").finish(), true);
-    check_layer("noise", (0..10_000_u32).map(|number| (number * 2_654_435_761) as u8).collect(), true);
+    check_layer("bad checksum", damaged, Refused);
+    check_layer("cut in a file", whole[..1500].to_vec(), Refused);
+    check_layer("huge size", Tar::new().entry("a", &Entry { size: Some(0o77777777777), data: b"x", ..Entry::default() }).finish(), Refused);
+    check_layer("huge long name", Tar::new().entry("././@LongLink", &Entry { kind: b'L', size: Some(1 << 32), data: b"x", ..Entry::default() }).finish(), Refused);
+    check_layer("huge pax header", Tar::new().entry("pax", &Entry { kind: b'x', size: Some(1 << 32), data: b"x", ..Entry::default() }).finish(), Refused);
+    check_layer("nonsense pax", Tar::new().entry("pax", &Entry { kind: b'x', data: b"99 nonsense\n", ..Entry::default() }).file("a", 0o644, b"").finish(), Refused);
+    check_layer("noise", (0..10_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8).collect(), Refused);
 }
 
 #[test]
 fn broken_archives_are_refused() {
+    if is_docker() {
+        return; // some of these it takes
+    }
     let brig = Brig::empty();
     let good = Image::new(&serde_json::json!({}), vec![plain_layer(busybox_tar())]);
     let manifest = |text: &str| Tar::new().file("manifest.json", 0o644, text.as_bytes()).finish();
@@ -122,9 +139,6 @@ fn broken_archives_are_refused() {
     ] {
         let path = brig.write("bad.tar", &bytes);
         let output = brig.run(&format!("load -i {path}"));
-        if is_docker() {
-            continue; // some of these it takes
-        }
         assert_eq!(output.code, 1, "{name} is taken: {}", output.text());
         assert!(!output.stderr.is_empty() && output.stderr.lines().count() <= 2 && !output.stderr.contains("panicked"), "{name}: {}", output.stderr);
         assert_eq!(brig.ok("images -aq"), "", "{name}");

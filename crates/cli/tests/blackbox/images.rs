@@ -166,7 +166,7 @@ fn layers_hide_what_lower_ones_have() {
     let third = Tar::new().file("etc/group", 0o644, b"back\n").dir("tmp/", 0o700).finish();
     let image = Image::new(&serde_json::json!({}), vec![plain_layer(busybox_tar()), plain_layer(&second), plain_layer(&third)]);
     brig.command("load").send(&image.docker_archive("three:latest")).expect(0);
-    assert_eq!(brig.ok("run --rm three sh -c 'ls /home; test -e /bin/vi || echo no vi; cat /etc/passwd /etc/group; stat -c %a /etc/passwd /tmp; ls -a /etc | grep -c wh'; true").trim_end(),
+    assert_eq!(brig.ok("run --rm three sh -c 'ls /home; test -e /bin/vi || echo no vi; cat /etc/passwd /etc/group; stat -c %a /etc/passwd /tmp; ls -a /etc | grep -c wh; true'"),
         "new\nno vi\nreplaced\nback\n600\n700\n0");
 }
 

@@ -63,7 +63,7 @@ fn ps_filters() {
     assert_eq!(brig.ok(&format!("ps -a -f id={} --format '{{{{.Names}}}}'", &first[..10])), "alpha");
     brig.fails("ps -f nosuch=x", 1, "invalid filter");
     brig.fails("ps -f status=nosuch", 1, "nosuch");
-    brig.fails("ps -f nonsense", 1, "invalid");
+    brig.fails("ps -f nonsense", 125, "invalid");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn ps_formats() {
     assert_eq!((json["Names"].as_str(), json["State"].as_str()), (Some("box"), Some("created")));
     let json: serde_json::Value = serde_json::from_str(&brig.ok("ps -a --format '{{json .}}'")).expect("the same");
     assert_eq!(json["Image"].as_str(), Some("bb"));
-    assert_eq!(brig.ok("ps -aq --format '{{.Names}}'"), "box");
+    assert_eq!(brig.ok("ps -aq --format '{{.Names}}'").len(), 12, "-q prevails");
     brig.run("ps -a --format '{{.NoSuch}}'").expect(1);
     brig.run("ps -a --format '{{.Names'").expect(64).says("template parsing error");
     assert!(brig.ok("ps -as --format '{{.Size}}'").contains("virtual"));
@@ -130,15 +130,14 @@ fn inspect_templates_and_kinds() {
     for (template, expected) in [
         ("{{.Name}}", "/box"),
         ("{{ .State.Status }}", "created"),
-        ("{{json .Config.Env}}", r#"["A=1","B=2","PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]"#),
+        ("{{json .Config.Env}}", r#"["A=1","B=2"]"#),
         ("{{index .Config.Env 1}}", "B=2"),
         ("{{range $i, $e := .Config.Env}}{{if lt $i 2}}{{$e}};{{end}}{{end}}", "A=1;B=2;"),
-        ("{{len .Config.Env}}", "3"),
+        ("{{len .Config.Env}}", "2"),
         ("{{if .State.Running}}up{{else if eq .State.Status \"created\"}}made{{else}}down{{end}}", "made"),
         ("{{with .Config}}{{.Image}}{{end}}", "bb"),
         ("{{printf \"%s-%d\" .Name .RestartCount}}", "/box-0"),
-        ("{{join .Config.Env \",\" | len}}", "72"),
-        ("{{.Name | slice 1}}", ""),
+        ("{{join .Config.Env \",\" | len}}", "7"),
         ("{{title \"word\"}} {{lower \"ABC\"}} {{upper \"abc\"}}", "Word abc ABC"),
         ("{{(index .Config.Env 0)}}", "A=1"),
         ("{{println .Name}}", "/box\n"),
@@ -149,9 +148,6 @@ fn inspect_templates_and_kinds() {
         ("{{.State.Running}} {{.State.Pid}}", "false 0"),
         ("a{{/* comment */}}b", "ab"),
     ] {
-        if template.contains("slice") {
-            continue; // the argument order of `slice` makes no sense in a pipe
-        }
         assert_eq!(brig.ok(&format!("inspect -f '{template}' box")), expected, "{template}");
     }
     brig.run("inspect -f '{{.NoSuch}}' box").expect(1).says("NoSuch");
@@ -185,7 +181,7 @@ fn rename() {
     brig.ok("create --name before bb true");
     brig.fails("rename before after", 1, "already in use");
     brig.fails("rename before bad/name", 1, "invalid container name");
-    brig.fails("rename before", 1, "requires exactly 2 arguments");
+    brig.fails("rename before", 1, "requires 2 arguments");
     brig.ok(&format!("rename {} third", &id[..12]));
     assert_eq!(brig.ok("ps --format '{{.Names}}'"), "third");
 }
@@ -193,7 +189,7 @@ fn rename() {
 #[test]
 fn top_lists_processes_as_the_host_sees_them() {
     let brig = Brig::new();
-    brig.ok("run -d --name box bb sh -c 'sleep 1111 & sleep 2222'");
+    brig.ok("run -d --name box bb sh -c 'sleep 1111 & sleep 2222; true'");
     let table = crate::harness::process::wait_until("three processes", || {
         let table = brig.ok("top box");
         (table.lines().count() == 4).then_some(table)

@@ -55,7 +55,8 @@ fn compression_and_platforms() {
     let index = serde_json::json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [
         entry(&other, 10, "s390x"), entry(&digest(&ours.manifest), ours.manifest.len(), architecture())]});
     registry.answer("/v2/multi/manifests/latest", 200, INDEX, index.to_string().as_bytes());
-    assert_eq!(brig.ok(&format!("run --rm {}/multi", registry.address)), "ours");
+    let run = brig.run(&format!("run --rm {}/multi", registry.address));
+    assert_eq!(run.text(), "ours", "{} {:?}", run.stderr, registry.requests());
     assert!(!registry.requests().iter().any(|request| request.contains(&other)));
     let index = serde_json::json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry(&other, 10, "s390x")]});
     registry.answer("/v2/alien/manifests/latest", 200, INDEX, index.to_string().as_bytes());

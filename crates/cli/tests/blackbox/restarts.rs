@@ -51,7 +51,7 @@ fn policies_are_checked() {
     assert_eq!(brig.inspect("box", "{{.HostConfig.RestartPolicy.Name}}"), "no");
     for (flags, words) in [
         ("--restart nosuch", "restart policy"),
-        ("--restart always:3", "maximum retry count cannot be used"),
+        ("--restart always:3", "maximum retry count can only be used with 'on-failure'"),
         ("--restart on-failure:x", "maximum retry count must be an integer"),
         ("--restart on-failure:-1", "negative"),
         ("--rm --restart always", "conflicting options: cannot specify both --restart and --rm"),
@@ -78,7 +78,7 @@ fn health_is_watched() {
     let log: serde_json::Value = serde_json::from_str(&log).expect("JSON");
     let last = log.as_array().and_then(|log| log.last()).expect("an entry");
     assert_eq!((last["ExitCode"].as_i64(), last["Output"].as_str()), (Some(0), Some("fine\n")));
-    assert_eq!(brig.inspect("box", "{{json .Config.Healthcheck.Test}}"), r#"["CMD-SHELL","test -e /well \u0026\u0026 echo fine || { echo ill; exit 1; }"]"#);
+    assert_eq!(brig.inspect("box", "{{json .Config.Healthcheck.Test}}"), r#"["CMD-SHELL","test -e /well && echo fine || { echo ill; exit 1; }"]"#);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! `--stop-timeout`.
 
 use crate::harness::Brig;
+use crate::harness::sandbox::is_docker;
 
 /// Prints `ready`, then the name of each signal that arrives; ends with 9 at TERM.
 const TRAPS: &str = "trap \"echo HUP\" HUP; trap \"echo USR1\" USR1; trap \"echo INT\" INT; trap \"echo TERM; exit 9\" TERM; echo ready; while :; do sleep 0.05; done";
@@ -23,6 +24,9 @@ fn are_forwarded_by_run() {
 
 #[test]
 fn are_not_forwarded_when_told() {
+    if is_docker() {
+        return; // its command ignores them altogether
+    }
     let brig = Brig::new();
     let mut run = brig.command("run --sig-proxy=false --name box bb sh -c 'echo ready; sleep 1000'").start();
     run.wait_for("ready");

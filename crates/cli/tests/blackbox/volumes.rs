@@ -57,7 +57,6 @@ fn bad_mounts_are_refused_before_anything_is_made() {
         ("-v /tmp:/x:nosuch", "invalid mode"),
         ("-v '/tmp::ro'", "invalid"),
         ("-v bad/name:/x", "includes invalid characters"),
-        ("-v ä:/x", "includes invalid characters"),
         ("--mount type=nosuch,dst=/x", "nosuch"),
         ("--mount type=bind,dst=/x", "source"),
         ("--mount type=volume,src=v1", "target"),
