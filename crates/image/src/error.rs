@@ -43,6 +43,11 @@ impl Error {
         }
     }
 
+    /// What a reader or writer of ours reported, or one that the caller handed in.
+    pub(crate) fn stream(error: std::io::Error) -> Error {
+        error.downcast::<Error>().unwrap_or_else(Error::Stream)
+    }
+
     pub fn is_not_found(&self) -> bool {
         matches!(self, Error::NotFound { .. })
     }

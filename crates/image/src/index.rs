@@ -90,7 +90,8 @@ pub(crate) fn put(entries: &mut Vec<Entry>, entry: Entry) {
         if old.manifest.digest == entry.manifest.digest {
             return;
         }
-        let last = !entries.iter().enumerate().any(|(i, e)| i != position && e.id == old.id);
+        let others = entries.iter().enumerate().filter(|(i, _)| *i != position).map(|(_, e)| e);
+        let last = !others.chain([&entry]).any(|e| e.id == old.id);
         if last {
             entries[position].name = None;
         } else {

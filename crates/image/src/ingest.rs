@@ -12,6 +12,7 @@ use crate::compress;
 use crate::error::{Error, Result};
 use crate::index::{self, Entry};
 use crate::layer::{self, Layer, TEMPORARY_PREFIX};
+use crate::pipe::{CHUNK_BYTES, pipe};
 use crate::store::{Image, Store};
 use kernel::lock::Lock;
 use spec::digest::Algorithm;
@@ -23,12 +24,6 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
-
-/// Bytes that travel from the thread that decompresses to the one that unpacks, at once.
-const CHUNK_BYTES: usize = 256 << 10;
-/// How many of them may wait: unpacking must not lag behind by more memory than this.
-const CHUNKS_MAX: usize = 8;
 
 /// Something coming in. Holds a shared lock, so that no sweep takes its blobs.
 #[derive(Debug)]
@@ -198,7 +193,7 @@ impl Ingest {
         self.store.image(&id)
     }
 
-    /// Writes the manifest of an image of ours and finishes it.
+    /// Writes configuration and manifest of an image of ours, and finishes it.
     pub(crate) fn finish_new(
         &self,
         config: &ImageConfig,
@@ -206,6 +201,18 @@ impl Ingest {
         names: &[Reference],
     ) -> Result<Image> {
         let config = self.put_bytes(media_type::OCI_CONFIG, &config.to_bytes())?;
+        self.finish_with(&config.digest, config.size, layers, names)
+    }
+
+    /// Writes the manifest for a configuration that has come in.
+    pub(crate) fn finish_with(
+        &self,
+        config: &Digest,
+        config_size: u64,
+        layers: Vec<Descriptor>,
+        names: &[Reference],
+    ) -> Result<Image> {
+        let config = Descriptor::new(media_type::OCI_CONFIG, config.clone(), config_size);
         let manifest = Manifest::new(config, layers).to_bytes();
         self.finish(&manifest, media_type::OCI_MANIFEST, names)
     }
@@ -340,9 +347,9 @@ fn decompress_and_unpack(tee: &mut Tee<'_>, expected: Option<&Descriptor>, unpac
     let mut input = compress::Decoder::new(tee).map_err(|why| Error::invalid(&what, why))?;
     let media_type = input.compression().layer_media_type();
     std::fs::create_dir(unpacked).map_err(Error::io("create directory", unpacked))?;
-    let (sender, receiver) = sync_channel::<Vec<u8>>(CHUNKS_MAX);
+    let (sender, mut receiver) = pipe();
     std::thread::scope(|scope| {
-        let unpacker = scope.spawn(move || layer::unpack_into(unpacked, &mut Chunks::new(receiver)));
+        let unpacker = scope.spawn(move || layer::unpack_into(unpacked, &mut receiver));
         let mut hasher = Hasher::new(Algorithm::Sha256);
         let outcome = loop {
             let mut chunk = vec![0; CHUNK_BYTES];
@@ -382,33 +389,4 @@ pub(crate) fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize>
         }
     }
     Ok(filled)
-}
-
-/// The unpacker's end of the channel.
-struct Chunks {
-    receiver: Receiver<Vec<u8>>,
-    chunk: Vec<u8>,
-    used: usize,
-}
-
-impl Chunks {
-    fn new(receiver: Receiver<Vec<u8>>) -> Chunks {
-        Chunks { receiver, chunk: Vec::new(), used: 0 }
-    }
-}
-
-impl Read for Chunks {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.used == self.chunk.len() {
-            match self.receiver.recv() {
-                Ok(chunk) => (self.chunk, self.used) = (chunk, 0),
-                // The sender is gone: the end of the archive.
-                Err(_) => return Ok(0),
-            }
-        }
-        let count = buffer.len().min(self.chunk.len() - self.used);
-        buffer[..count].copy_from_slice(&self.chunk[self.used..self.used + count]);
-        self.used += count;
-        Ok(count)
-    }
 }

@@ -2,21 +2,22 @@
 //! everything that comes in (layers, archives, tarballs, commits) and goes out again. Offline and
 //! synchronous; a registry's bytes come in through [`Ingest`].
 
-//pub mod archive;
+pub mod archive;
 pub mod blob;
-//pub mod change;
-//pub mod commit;
+pub mod change;
+pub mod commit;
 pub mod compress;
-//pub mod diff;
+pub mod diff;
 mod error;
-//pub mod export;
+pub mod export;
 pub mod gc;
-//pub mod hello;
-//pub mod import;
+pub mod hello;
+pub mod import;
 mod index;
 pub mod ingest;
 pub mod layer;
-//pub mod rootfs;
+mod pipe;
+pub mod rootfs;
 pub mod store;
 pub mod tar;
 pub mod unpack;

@@ -9,7 +9,6 @@ use crate::mount::{Attributes, Filesystem, Mount};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::OsStr;
-use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -70,6 +69,9 @@ fn mount_as_text(lower: &[PathBuf], upper: Option<(&Path, &Path)>, attributes: A
 }
 
 fn with_upper(overlay: Filesystem, upper: Option<(&Path, &Path)>, held: &mut Vec<OwnedFd>) -> Result<Filesystem> {
+    // Whatever this kernel's defaults are: no attribute in a layer may point elsewhere, and an
+    // upper directory must hold whole files and directories, or `commit` would lose some.
+    let overlay = overlay.set_string("redirect_dir", "nofollow")?.set_string("metacopy", "off")?;
     let Some((upper, work)) = upper else { return Ok(overlay) };
     overlay
         .set_string("upperdir", short(upper, held)?.as_os_str())?
@@ -106,18 +108,14 @@ fn join_escaped<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<u8> {
     text
 }
 
-/// Whether directory `path`, an upper or lower of some overlay, hides what is below it
-/// (`trusted.overlay.opaque`).
+/// Attribute of a directory in an upper or lower: with the value `y` nothing of the layers below
+/// shows through. Needs CAP_SYS_ADMIN to set.
 pub const OPAQUE: &std::ffi::CStr = c"trusted.overlay.opaque";
-
-/// Marks `directory` so that nothing of the lower layers shows through. Needs CAP_SYS_ADMIN.
-pub fn make_opaque(directory: &File) -> Result<()> {
-    crate::xattr::set(directory, OPAQUE, b"y")
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
 
     fn scratch(name: &str) -> PathBuf {
         let path = std::env::temp_dir().join(format!("brig-overlay-{name}-{}", std::process::id()));

@@ -166,6 +166,18 @@ impl<R: Read> Reader<R> {
     }
 }
 
+impl<R: Read + io::Seek> Reader<R> {
+    /// Skips the rest of the current entry's data without reading it.
+    pub fn seek_past_data(&mut self) -> Result<()> {
+        let count = self.data_left + self.padding_left;
+        let distance = i64::try_from(count).map_err(|_| Error::invalid("has an entry of impossible size"))?;
+        self.input.seek_relative(distance)?;
+        self.position += count;
+        (self.data_left, self.padding_left) = (0, 0);
+        Ok(())
+    }
+}
+
 /// Reads blocks that belong to the archive's structure rather than to an entry's data.
 struct Counted<'a, R>(&'a mut Reader<R>);
 
