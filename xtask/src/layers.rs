@@ -11,60 +11,22 @@ pub struct Layer {
 
 /// Lowest level first.
 pub const LAYERS: &[Layer] = &[
-    Layer {
-        name: "spec",
-        may_use: &[],
-    },
-    Layer {
-        name: "kernel",
-        may_use: &[],
-    },
-    Layer {
-        name: "image",
-        may_use: &["kernel", "spec"],
-    },
-    Layer {
-        name: "runtime",
-        may_use: &["kernel", "spec"],
-    },
-    Layer {
-        name: "net",
-        may_use: &["kernel", "spec"],
-    },
-    Layer {
-        name: "registry",
-        may_use: &["image", "spec"],
-    },
-    Layer {
-        name: "engine",
-        may_use: &["image", "kernel", "net", "registry", "runtime", "spec"],
-    },
-    Layer {
-        name: "build",
-        may_use: &["engine", "image", "registry", "spec"],
-    },
-    Layer {
-        name: "cri",
-        may_use: &["engine", "image", "registry", "spec"],
-    },
-    Layer {
-        name: "compose",
-        may_use: &["build", "engine", "spec"],
-    },
-    Layer {
-        name: "docker",
-        may_use: &["build", "engine", "image", "spec"],
-    },
+    Layer { name: "spec", may_use: &[] },
+    Layer { name: "kernel", may_use: &[] },
+    Layer { name: "image", may_use: &["kernel", "spec"] },
+    Layer { name: "runtime", may_use: &["kernel", "spec"] },
+    Layer { name: "net", may_use: &["kernel", "spec"] },
+    Layer { name: "registry", may_use: &["image", "spec"] },
+    Layer { name: "engine", may_use: &["image", "kernel", "net", "registry", "runtime", "spec"] },
+    Layer { name: "build", may_use: &["engine", "image", "registry", "spec"] },
+    Layer { name: "cri", may_use: &["engine", "image", "registry", "spec"] },
+    Layer { name: "compose", may_use: &["build", "engine", "spec"] },
+    Layer { name: "docker", may_use: &["build", "engine", "image", "spec"] },
     Layer {
         name: "cli",
-        may_use: &[
-            "build", "compose", "cri", "docker", "engine", "image", "kernel", "runtime", "spec",
-        ],
+        may_use: &["build", "compose", "cri", "docker", "engine", "image", "kernel", "runtime", "spec"],
     },
-    Layer {
-        name: "xtask",
-        may_use: &[],
-    },
+    Layer { name: "xtask", may_use: &[] },
 ];
 
 /// Packages from outside that carry much with them (a TLS stack, an inflater, an async runtime)

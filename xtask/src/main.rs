@@ -14,9 +14,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();
     // The manifest's folder is known at compile time: the command works from any directory.
-    let top = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask lies in the workspace's folder");
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace's folder");
     match command.as_str() {
         "tidy" => tidy::run(top),
         _ => {

@@ -9,15 +9,9 @@ pub fn dependencies(manifest: &str, table: &str) -> Vec<String> {
     let mut inside = false;
     for line in manifest.lines() {
         let line = line.trim();
-        if let Some(header) = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
+        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             inside = header == table;
-            if let Some(name) = header
-                .strip_prefix(table)
-                .and_then(|rest| rest.strip_prefix('.'))
-            {
+            if let Some(name) = header.strip_prefix(table).and_then(|rest| rest.strip_prefix('.')) {
                 names.push(name.to_owned());
             }
             continue;
@@ -44,18 +38,12 @@ mod tests {
     fn names_are_read_in_each_form() {
         let manifest = "[package]\nname = \"x\"\n[dependencies]\n# why\nspec.workspace = true\nlibc = \"0.2\"\n\n\
                         [dev-dependencies]\nproptest.workspace = true\n[dependencies.rustix]\nversion = \"1\"\n";
-        assert_eq!(
-            dependencies(manifest, "dependencies"),
-            ["spec", "libc", "rustix"]
-        );
+        assert_eq!(dependencies(manifest, "dependencies"), ["spec", "libc", "rustix"]);
         assert_eq!(dependencies(manifest, "dev-dependencies"), ["proptest"]);
     }
 
     #[test]
     fn packages_are_counted() {
-        assert_eq!(
-            locked_packages("version = 4\n[[package]]\nname = \"a\"\n[[package]]\nname = \"b\"\n"),
-            2
-        );
+        assert_eq!(locked_packages("version = 4\n[[package]]\nname = \"a\"\n[[package]]\nname = \"b\"\n"), 2);
     }
 }

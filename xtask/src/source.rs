@@ -31,11 +31,7 @@ impl Source {
     pub fn new(path: &str, text: &str) -> Source {
         let mut parts = path.split('/');
         let first = parts.next().unwrap_or_default();
-        let crate_name = if first == "crates" {
-            parts.next().unwrap_or_default()
-        } else {
-            first
-        };
+        let crate_name = if first == "crates" { parts.next().unwrap_or_default() } else { first };
         let is_test_file = path.contains("/tests/") || path.ends_with("/tests.rs");
         Source {
             path: path.to_owned(),
@@ -64,13 +60,8 @@ fn split(text: &str, is_test_file: bool) -> Vec<Line> {
     let mut in_test = is_test_file;
     for (index, line) in text.lines().enumerate() {
         in_test |= line.trim() == "#[cfg(test)]";
-        let mut out = Line {
-            number: index + 1,
-            code: String::new(),
-            strings: String::new(),
-            comment: String::new(),
-            in_test,
-        };
+        let mut out =
+            Line { number: index + 1, code: String::new(), strings: String::new(), comment: String::new(), in_test };
         state = scan(line, state, &mut out);
         lines.push(out);
     }
@@ -94,9 +85,7 @@ fn scan(line: &str, mut state: State, out: &mut Line) -> State {
                     out.code.push('"');
                     state = State::String;
                     at += 1;
-                } else if let Some(hashes) =
-                    raw_string(rest, at.checked_sub(1).map(|before| chars[before]))
-                {
+                } else if let Some(hashes) = raw_string(rest, at.checked_sub(1).map(|before| chars[before])) {
                     out.code.push('"');
                     state = State::Raw(hashes);
                     at += hashes + 2;
@@ -122,9 +111,7 @@ fn scan(line: &str, mut state: State, out: &mut Line) -> State {
                 }
             },
             State::Raw(hashes) => {
-                let closes = rest[0] == '"'
-                    && rest.len() > hashes
-                    && rest[1..=hashes].iter().all(|c| *c == '#');
+                let closes = rest[0] == '"' && rest.len() > hashes && rest[1..=hashes].iter().all(|c| *c == '#');
                 if closes {
                     out.code.push('"');
                     out.strings.push(' ');
@@ -137,11 +124,7 @@ fn scan(line: &str, mut state: State, out: &mut Line) -> State {
             }
             State::Block(depth) => {
                 if rest.starts_with(&['*', '/']) {
-                    state = if depth == 1 {
-                        State::Code
-                    } else {
-                        State::Block(depth - 1)
-                    };
+                    state = if depth == 1 { State::Code } else { State::Block(depth - 1) };
                     at += 2;
                 } else if rest.starts_with(&['/', '*']) {
                     state = State::Block(depth + 1);
@@ -159,9 +142,7 @@ fn scan(line: &str, mut state: State, out: &mut Line) -> State {
 /// The number of hashes when a raw string begins here (`r"`, `r#"`; the `b` or `c` before it is
 /// code like any other).
 fn raw_string(rest: &[char], before: Option<char>) -> Option<usize> {
-    if rest[0] != 'r'
-        || before.is_some_and(|c| c.is_alphanumeric() && !matches!(c, 'b' | 'c') || c == '_')
-    {
+    if rest[0] != 'r' || before.is_some_and(|c| c.is_alphanumeric() && !matches!(c, 'b' | 'c') || c == '_') {
         return None;
     }
     let hashes = rest[1..].iter().take_while(|c| **c == '#').count();
@@ -174,11 +155,7 @@ fn character(rest: &[char]) -> Option<usize> {
         return None;
     }
     if rest.get(1) == Some(&'\\') {
-        return rest
-            .iter()
-            .skip(3)
-            .position(|c| *c == '\'')
-            .map(|more| more + 4);
+        return rest.iter().skip(3).position(|c| *c == '\'').map(|more| more + 4);
     }
     (rest.get(2) == Some(&'\'')).then_some(3)
 }
@@ -190,30 +167,16 @@ mod tests {
     fn check(text: &str, code: &str, strings: &str, comment: &str) {
         let lines = split(text, false);
         let last = lines.last().expect("a line");
-        assert_eq!(
-            (last.code.trim(), last.strings.trim(), last.comment.trim()),
-            (code, strings, comment),
-            "{text}"
-        );
+        assert_eq!((last.code.trim(), last.strings.trim(), last.comment.trim()), (code, strings, comment), "{text}");
     }
 
     #[test]
     fn words_are_told_apart() {
         check("let a = 1; // unsafe", "let a = 1;", "", "unsafe");
-        check(
-            r#"f("unsafe // no", 'x');"#,
-            r#"f("", ' ');"#,
-            "unsafe // no",
-            "",
-        );
+        check(r#"f("unsafe // no", 'x');"#, r#"f("", ' ');"#, "unsafe // no", "");
         check(r#"f("a\"b");"#, r#"f("");"#, "ab", "");
         check("f(r#\"say \"hi\" \"#);", "f(\"\");", "say \"hi\"", "");
-        check(
-            "let c = b'\"'; let d: &'a str;",
-            "let c = b' '; let d: &'a str;",
-            "",
-            "",
-        );
+        check("let c = b'\"'; let d: &'a str;", "let c = b' '; let d: &'a str;", "", "");
         check(r"let c = '\''; x", "let c = ' '; x", "", "");
         check("/* a\n b */ code", "code", "", "b");
         check("let s = \"a\nb\"; c", "\"; c", "b", "");
@@ -221,19 +184,9 @@ mod tests {
 
     #[test]
     fn tests_are_marked() {
-        let source = Source::new(
-            "crates/kernel/src/x.rs",
-            "fn a() {}\n#[cfg(test)]\nmod tests {}\n",
-        );
+        let source = Source::new("crates/kernel/src/x.rs", "fn a() {}\n#[cfg(test)]\nmod tests {}\n");
         assert_eq!(source.crate_name, "kernel");
-        assert_eq!(
-            source
-                .lines
-                .iter()
-                .map(|line| line.in_test)
-                .collect::<Vec<_>>(),
-            [false, true, true]
-        );
+        assert_eq!(source.lines.iter().map(|line| line.in_test).collect::<Vec<_>>(), [false, true, true]);
         assert!(Source::new("crates/cli/tests/a.rs", "fn a() {}").lines[0].in_test);
     }
 }

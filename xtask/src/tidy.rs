@@ -35,10 +35,7 @@ pub fn run(top: &Path) -> ExitCode {
     let findings = check(&files);
     for finding in &findings {
         eprintln!("{}: {}", finding.place, finding.rule);
-        eprintln!(
-            "    BAD   {}\n    GOOD  {}\n    why   {}",
-            finding.bad, finding.good, finding.why
-        );
+        eprintln!("    BAD   {}\n    GOOD  {}\n    why   {}", finding.bad, finding.good, finding.why);
     }
     if findings.is_empty() {
         println!("tidy: {} files, no findings", files.len());
@@ -53,17 +50,10 @@ fn collect(top: &Path, under: &str, files: &mut Vec<Text>) {
     let Ok(entries) = fs::read_dir(top.join(under)) else {
         return;
     };
-    let mut names: Vec<_> = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
+    let mut names: Vec<_> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     for name in names {
-        let path = if under.is_empty() {
-            name.clone()
-        } else {
-            format!("{under}/{name}")
-        };
+        let path = if under.is_empty() { name.clone() } else { format!("{under}/{name}") };
         let full = top.join(&path);
         if full.is_symlink() || matches!(name.as_str(), ".git" | "target") {
             continue;
@@ -87,29 +77,20 @@ fn check(files: &[Text]) -> Vec<Finding> {
             edges(file, &mut findings);
         }
         hosts(file, &mut findings);
+        commands(file, &mut findings);
     }
-    commands(files, &mut findings);
     ratchets(files, &mut findings);
     findings
 }
 
 fn lines(source: &Source, findings: &mut Vec<Finding>) {
-    for rule in RULES
-        .iter()
-        .filter(|rule| (rule.holds)(source) && !rule.except.contains(&source.path.as_str()))
-    {
+    for rule in RULES.iter().filter(|rule| (rule.holds)(source) && !rule.except.contains(&source.path.as_str())) {
         for line in &source.lines {
             if broken(rule, line).is_some() {
                 findings.push(Finding {
                     place: format!("{}:{}", source.path, line.number),
                     rule: rule.name,
-                    bad: source
-                        .text
-                        .lines()
-                        .nth(line.number - 1)
-                        .unwrap_or_default()
-                        .trim()
-                        .to_owned(),
+                    bad: source.text.lines().nth(line.number - 1).unwrap_or_default().trim().to_owned(),
                     good: rule.good.to_owned(),
                     why: rule.why,
                 });
@@ -119,30 +100,16 @@ fn lines(source: &Source, findings: &mut Vec<Finding>) {
 }
 
 /// Names that say nothing: whatever is in such a file has a better home.
-const EMPTY_NAMES: &[&str] = &[
-    "common", "core", "helper", "helpers", "manager", "misc", "types", "util", "utils",
-];
+const EMPTY_NAMES: &[&str] = &["common", "core", "helper", "helpers", "manager", "misc", "types", "util", "utils"];
 
 fn whole_file(source: &Source, findings: &mut Vec<Finding>) {
-    let stem = source
-        .path
-        .rsplit('/')
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches(".rs");
+    let stem = source.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
     let folder = source.path.rsplit('/').nth(1).unwrap_or_default();
     if EMPTY_NAMES.contains(&stem) || EMPTY_NAMES.contains(&folder) {
         findings.push(Finding {
             place: source.path.clone(),
             rule: "empty-module-name",
-            bad: format!(
-                "a module called `{}`",
-                if EMPTY_NAMES.contains(&stem) {
-                    stem
-                } else {
-                    folder
-                }
-            ),
+            bad: format!("a module called `{}`", if EMPTY_NAMES.contains(&stem) { stem } else { folder }),
             good: "the name that a man page or a user has for the thing".to_owned(),
             why: "a name that excludes nothing collects everything",
         });
@@ -162,9 +129,7 @@ fn whole_file(source: &Source, findings: &mut Vec<Finding>) {
             place: format!("{}:1", source.path),
             rule: "no-opening-words",
             bad: source.text.lines().next().unwrap_or_default().to_owned(),
-            good:
-                "//! What the file is for, who calls it, what it leaves out (two to five sentences)"
-                    .to_owned(),
+            good: "//! What the file is for, who calls it, what it leaves out (two to five sentences)".to_owned(),
             why: "a stranger decides by these lines whether to read on",
         });
     }
@@ -172,22 +137,13 @@ fn whole_file(source: &Source, findings: &mut Vec<Finding>) {
 
 /// Crate edges and owners of heavy packages, read from one manifest.
 fn edges(file: &Text, findings: &mut Vec<Finding>) {
-    let folder = file
-        .path
-        .trim_end_matches("Cargo.toml")
-        .trim_end_matches('/');
+    let folder = file.path.trim_end_matches("Cargo.toml").trim_end_matches('/');
     let name = folder.strip_prefix("crates/").unwrap_or(folder);
     if !folder.starts_with("crates/") && folder != "xtask" {
         return;
     }
     let mut find = |rule, bad: String, good: String, why| {
-        findings.push(Finding {
-            place: file.path.clone(),
-            rule,
-            bad,
-            good,
-            why,
-        });
+        findings.push(Finding { place: file.path.clone(), rule, bad, good, why });
     };
     let Some(layer) = LAYERS.iter().find(|layer| layer.name == name) else {
         return find(
@@ -198,8 +154,7 @@ fn edges(file: &Text, findings: &mut Vec<Finding>) {
         );
     };
     for used in manifest::dependencies(&file.text, "dependencies") {
-        if LAYERS.iter().any(|other| other.name == used) && !layer.may_use.contains(&used.as_str())
-        {
+        if LAYERS.iter().any(|other| other.name == used) && !layer.may_use.contains(&used.as_str()) {
             find(
                 "crate-edge",
                 format!("{name} → {used}"),
@@ -207,18 +162,12 @@ fn edges(file: &Text, findings: &mut Vec<Finding>) {
                 "a crate uses lower levels only and siblings do not know each other",
             );
         }
-        let owners = OWNERS
-            .iter()
-            .find(|(package, _)| *package == used)
-            .map(|(_, owners)| *owners);
+        let owners = OWNERS.iter().find(|(package, _)| *package == used).map(|(_, owners)| *owners);
         if owners.is_some_and(|owners| !owners.contains(&name)) {
             find(
                 "package-owner",
                 format!("{name} → {used}"),
-                format!(
-                    "what it does, offered by: {}",
-                    owners.unwrap_or_default().join(", ")
-                ),
+                format!("what it does, offered by: {}", owners.unwrap_or_default().join(", ")),
                 "a heavy package is confined to a crate, so that it can be replaced and is not linked into `run`'s path twice",
             );
         }
@@ -250,28 +199,15 @@ fn hosts(file: &Text, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Each command has its flags, help and example in a file of the same name.
-fn commands(files: &[Text], findings: &mut Vec<Finding>) {
-    let command = |path: &str| {
-        let name = path
-            .strip_prefix("crates/cli/src/command/")?
-            .strip_suffix(".rs")?;
-        // `hello_inside` is what runs in the hello image; it has no flags and no user types it.
-        (!name.ends_with("mod") && name != "hello_inside").then(|| name.to_owned())
-    };
-    for name in files.iter().filter_map(|file| command(&file.path)) {
-        let flags = format!("crates/cli/src/flags/{name}.rs");
-        let found = files.iter().find(|file| file.path == flags);
-        let bad = match found {
-            None => format!("no {flags}"),
-            Some(file) if !file.text.contains("xample") => format!("{flags} has no example"),
-            Some(_) => continue,
-        };
+/// Each command's flags, help and example stand together in `flags/<command>.rs`.
+fn commands(file: &Text, findings: &mut Vec<Finding>) {
+    let is_flags = file.path.starts_with("crates/cli/src/flags/") && file.text.contains("pub static COMMAND: Command = Command {");
+    if is_flags && !file.text.contains("Example {") {
         findings.push(Finding {
-            place: format!("crates/cli/src/command/{name}.rs"),
+            place: file.path.clone(),
             rule: "command-without-example",
-            bad,
-            good: format!("{flags} with the flags, their help and an example that can be pasted"),
+            bad: "a command whose help has no example".to_owned(),
+            good: "examples: &[Example { about: \"…\", line: \"brig … that can be pasted\" }]".to_owned(),
             why: "help is the first documentation that anybody reads",
         });
     }
@@ -279,25 +215,10 @@ fn commands(files: &[Text], findings: &mut Vec<Finding>) {
 
 /// Figures that may only fall.
 fn ratchets(files: &[Text], findings: &mut Vec<Finding>) {
-    let text = |path: &str| {
-        files
-            .iter()
-            .find(|file| file.path == path)
-            .map(|file| file.text.as_str())
-    };
+    let text = |path: &str| files.iter().find(|file| file.path == path).map(|file| file.text.as_str());
     let figures = [
-        (
-            "Cargo.lock",
-            "locked-packages",
-            text("Cargo.lock").map(manifest::locked_packages),
-            LOCKED_PACKAGES_MAX,
-        ),
-        (
-            "ARCHITECTURE.md",
-            "long-map",
-            text("ARCHITECTURE.md").map(|it| it.lines().count()),
-            ARCHITECTURE_LINES_MAX,
-        ),
+        ("Cargo.lock", "locked-packages", text("Cargo.lock").map(manifest::locked_packages), LOCKED_PACKAGES_MAX),
+        ("ARCHITECTURE.md", "long-map", text("ARCHITECTURE.md").map(|it| it.lines().count()), ARCHITECTURE_LINES_MAX),
     ];
     for (path, rule, figure, limit) in figures {
         let bad = match figure {
@@ -321,19 +242,11 @@ mod tests {
 
     /// The rules broken by a tree of these files, apart from the ratchets on files that it lacks.
     fn check_tree(tree: &[(&str, &str)], expected: &[&str]) {
-        let mut files: Vec<Text> = tree
-            .iter()
-            .map(|(path, text)| Text {
-                path: (*path).to_owned(),
-                text: (*text).to_owned(),
-            })
-            .collect();
+        let mut files: Vec<Text> =
+            tree.iter().map(|(path, text)| Text { path: (*path).to_owned(), text: (*text).to_owned() }).collect();
         for path in ["Cargo.lock", "ARCHITECTURE.md"] {
             if !tree.iter().any(|(given, _)| *given == path) {
-                files.push(Text {
-                    path: path.to_owned(),
-                    text: String::new(),
-                });
+                files.push(Text { path: path.to_owned(), text: String::new() });
             }
         }
         let found: Vec<&str> = check(&files).iter().map(|finding| finding.rule).collect();
@@ -345,15 +258,7 @@ mod tests {
         check_tree(
             &[
                 ("crates/kernel/src/mount.rs", "//! Mounts.\nfn f() {}\n"),
-                (
-                    "crates/kernel/Cargo.toml",
-                    "[dependencies]\nlibc.workspace = true\n",
-                ),
-                ("crates/cli/src/command/run.rs", "//! run\n"),
-                (
-                    "crates/cli/src/flags/run.rs",
-                    "//! flags of run\nconst EXAMPLE: &str = \"\";\n// example\n",
-                ),
+                ("crates/kernel/Cargo.toml", "[dependencies]\nlibc.workspace = true\n"),
             ],
             &[],
         );
@@ -361,76 +266,35 @@ mod tests {
 
     #[test]
     fn files_are_checked() {
-        check_tree(
-            &[("crates/spec/src/utils.rs", "//! Odds.\n")],
-            &["empty-module-name"],
-        );
-        check_tree(
-            &[("crates/spec/src/utils/mod.rs", "//! Odds.\n")],
-            &["empty-module-name"],
-        );
-        check_tree(
-            &[("crates/spec/src/a.rs", "fn a() {}\n")],
-            &["no-opening-words"],
-        );
+        check_tree(&[("crates/spec/src/utils.rs", "//! Odds.\n")], &["empty-module-name"]);
+        check_tree(&[("crates/spec/src/utils/mod.rs", "//! Odds.\n")], &["empty-module-name"]);
+        check_tree(&[("crates/spec/src/a.rs", "fn a() {}\n")], &["no-opening-words"]);
         let long = format!("//! Long.\n{}", "\n".repeat(FILE_LINES_MAX));
         check_tree(&[("crates/spec/src/a.rs", &long)], &["long-file"]);
     }
 
     #[test]
     fn manifests_are_checked() {
-        check_tree(
-            &[(
-                "crates/spec/Cargo.toml",
-                "[dependencies]\nkernel.workspace = true\n",
-            )],
-            &["crate-edge"],
-        );
-        check_tree(
-            &[(
-                "crates/runtime/Cargo.toml",
-                "[dependencies]\nimage.workspace = true\n",
-            )],
-            &["crate-edge"],
-        );
-        check_tree(
-            &[("crates/spec/Cargo.toml", "[dependencies]\nlibc = \"0.2\"\n")],
-            &["package-owner"],
-        );
-        check_tree(
-            &[(
-                "crates/spec/Cargo.toml",
-                "[dev-dependencies]\nlibc = \"0.2\"\n",
-            )],
-            &[],
-        );
-        check_tree(
-            &[("crates/odds/Cargo.toml", "[dependencies]\n")],
-            &["unknown-crate"],
-        );
+        check_tree(&[("crates/spec/Cargo.toml", "[dependencies]\nkernel.workspace = true\n")], &["crate-edge"]);
+        check_tree(&[("crates/runtime/Cargo.toml", "[dependencies]\nimage.workspace = true\n")], &["crate-edge"]);
+        check_tree(&[("crates/spec/Cargo.toml", "[dependencies]\nlibc = \"0.2\"\n")], &["package-owner"]);
+        check_tree(&[("crates/spec/Cargo.toml", "[dev-dependencies]\nlibc = \"0.2\"\n")], &[]);
+        check_tree(&[("crates/odds/Cargo.toml", "[dependencies]\n")], &["unknown-crate"]);
     }
 
     #[test]
-    fn commands_need_flags_with_an_example() {
-        let command = ("crates/cli/src/command/run.rs", "//! run\n");
-        check_tree(&[command], &["command-without-example"]);
-        check_tree(
-            &[command, ("crates/cli/src/flags/run.rs", "//! flags\n")],
-            &["command-without-example"],
-        );
+    fn commands_need_an_example() {
+        let table = "//! run\npub static COMMAND: Command = Command {\n";
+        check_tree(&[("crates/cli/src/flags/run.rs", table)], &["command-without-example"]);
+        let with_example = format!("{table}examples: &[Example {{ about: \"\" }}]\n");
+        check_tree(&[("crates/cli/src/flags/run.rs", &with_example)], &[]);
     }
 
     #[test]
     fn hosts_and_ratchets_are_checked() {
-        check_tree(
-            &[("docs/a.md", concat!("see deb.debian", ".org"))],
-            &["package-host"],
-        );
+        check_tree(&[("docs/a.md", concat!("see deb.debian", ".org"))], &["package-host"]);
         let lock = "[[package]]\n".repeat(LOCKED_PACKAGES_MAX + 1);
         check_tree(&[("Cargo.lock", &lock)], &["locked-packages"]);
-        check_tree(
-            &[("ARCHITECTURE.md", &"\n".repeat(ARCHITECTURE_LINES_MAX + 1))],
-            &["long-map"],
-        );
+        check_tree(&[("ARCHITECTURE.md", &"\n".repeat(ARCHITECTURE_LINES_MAX + 1))], &["long-map"]);
     }
 }

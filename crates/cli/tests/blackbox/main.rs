@@ -23,6 +23,7 @@ mod restarts;
 mod run_basic;
 mod security;
 mod signals;
+mod slow;
 mod stdio;
 mod terminals;
 mod tmpfs;
