@@ -13,7 +13,7 @@ use ureq::http::{HeaderMap, Response, StatusCode, Uri};
 use crate::Error;
 use crate::credentials::{self, Credentials};
 use crate::host;
-use crate::retry::{self, Setback};
+use crate::retry::{self, Again, Setback};
 use crate::transport::{self, Answer, Get, Transport};
 use crate::{answer, auth, challenge};
 
@@ -121,6 +121,10 @@ impl Client {
         let answer = loop {
             match (self.logged_in(scheme, ask), rest.next()) {
                 (Err(Setback { error: Error::Connection { .. }, .. }), Some(next)) => scheme = next,
+                // Who has answered before is only away for a moment, whatever the reason.
+                (Err(Setback { error: error @ Error::Connection { .. }, .. }), None) if known.is_some() => {
+                    return Err(Setback { error, again: Again::Backoff });
+                }
                 (outcome, _) => break outcome?,
             }
         };

@@ -190,11 +190,19 @@ pub fn setback(url: &Uri, error: &ureq::Error) -> Setback {
     Setback { error, again }
 }
 
+fn host_not_found() -> (String, &'static str, Again) {
+    ("host not found".to_owned(), "check its name, /etc/resolv.conf and the network", Again::Never)
+}
+
 const CHECK_NETWORK: &str = "check the network, HTTPS_PROXY and NO_PROXY";
 
 fn explain_io(error: &io::Error) -> (String, &'static str, Again) {
     if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return explain_tls(tls);
+    }
+    // std gives the resolver's failures no kind of their own.
+    if error.to_string().starts_with("failed to lookup address information") {
+        return host_not_found();
     }
     let (remedy, again) = match error.kind() {
         io::ErrorKind::ConnectionRefused => ("check that it runs and its port", Again::Never),

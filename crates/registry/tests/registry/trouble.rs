@@ -73,6 +73,11 @@ fn nobody_there() {
     let error = place.pull_as(&format!("{gone}/x"), &place.options()).unwrap_err();
     assert!(matches!(error, Error::Connection { .. }), "{error}");
     assert!(error.to_string().starts_with(&format!("cannot reach registry {gone}: ")), "{error}");
+    // RFC 6761: no such host exists anywhere.
+    let error = place.pull_as("brig.invalid/x", &place.options()).unwrap_err();
+    let expected =
+        "cannot reach registry brig.invalid: host not found; check its name, /etc/resolv.conf and the network";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]
