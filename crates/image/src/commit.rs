@@ -82,3 +82,87 @@ fn as_oci(descriptor: &Descriptor) -> Descriptor {
     };
     Descriptor { media_type: media_type.to_owned(), ..descriptor.clone() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::{Import, import};
+    use crate::testing::{Scratch, is_root, tar_of};
+    use crate::{diff, rootfs};
+    use rustix::fs::{AtFlags, Mode, OFlags};
+    use spec::Platform;
+
+    fn imported(store: &Store, changes: &[String]) -> Result<Image> {
+        let archive = tar_of(&[("etc/", b""), ("etc/one", b"1"), ("etc/two", b"2"), ("d/", b""), ("d/x", b"x")]);
+        let name = Reference::parse("base").unwrap();
+        let import = Import {
+            name: Some(&name),
+            changes,
+            message: "Imported from -",
+            platform: Platform::host(),
+            created: Timestamp::from_seconds(1),
+        };
+        super::super::import::import(store, &mut archive.as_slice(), &import)
+    }
+
+    #[test]
+    fn an_import_has_one_layer_and_the_changes() {
+        let scratch = Scratch::new("import");
+        let store = Store::open(scratch.path()).unwrap();
+        let image = imported(&store, &["CMD [\"/x\"]".to_owned()]).unwrap();
+        assert_eq!(image.config.config.cmd, ["/x"]);
+        assert_eq!(image.config.history[0].comment, "Imported from -");
+        assert_eq!(image.config.platform(), Platform::host());
+        assert!(imported(&store, &["NOPE x".to_owned()]).is_err());
+        let broken = Import { name: None, changes: &[], message: "", platform: Platform::host(), created: Timestamp::EPOCH };
+        assert!(import(&store, &mut &b"no archive at all"[..], &broken).is_err());
+        assert_eq!(store.list().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_containers_changes_become_a_layer() {
+        if !is_root() {
+            return;
+        }
+        let scratch = Scratch::new("commit");
+        let store = Store::open(scratch.path()).unwrap();
+        let base = imported(&store, &[]).unwrap();
+        let (upper, work) = (scratch.path().join("upper"), scratch.path().join("work"));
+        std::fs::create_dir(&upper).unwrap();
+        std::fs::create_dir(&work).unwrap();
+        let mount = rootfs::mount(&base.layers(&store), &upper, &work, false).unwrap();
+        rustix::fs::unlinkat(&mount, "etc/one", AtFlags::empty()).unwrap();
+        rustix::fs::unlinkat(&mount, "d/x", AtFlags::empty()).unwrap();
+        rustix::fs::unlinkat(&mount, "d", AtFlags::REMOVEDIR).unwrap();
+        rustix::fs::mkdirat(&mount, "d", Mode::from_raw_mode(0o755)).unwrap();
+        let flags = OFlags::CREATE | OFlags::WRONLY;
+        let new = rustix::fs::openat(&mount, "d/new", flags, Mode::from_raw_mode(0o644)).unwrap();
+        rustix::io::write(&new, b"new").unwrap();
+        drop((new, mount));
+        let changes = diff::changes(&upper, &base.layers(&store)).unwrap();
+        let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        assert_eq!(changes, ["C /d", "A /d/new", "D /d/x", "C /etc", "D /etc/one"]);
+
+        let name = Reference::parse("made").unwrap();
+        let request = Commit {
+            base: &base,
+            upper: &upper,
+            config: base.config.config.clone(),
+            author: "me",
+            comment: "why",
+            created_by: "sh",
+            created: Timestamp::from_seconds(2),
+            name: Some(&name),
+        };
+        let image = commit(&store, &request).unwrap();
+        assert_eq!((image.manifest.layers.len(), image.config.history.len()), (2, 2));
+        assert_eq!(image.config.history[1].created_by, "sh");
+        let mount = rootfs::mount_read_only(&image.layers(&store)).unwrap();
+        let exists = |name: &str| rustix::fs::statat(&mount, name, AtFlags::empty()).is_ok();
+        assert!(exists("etc/two") && exists("d/new") && !exists("etc/one") && !exists("d/x"));
+        // Equal changes give an equal layer.
+        let again = commit(&store, &Commit { created: Timestamp::from_seconds(3), ..request }).unwrap();
+        assert_eq!(again.config.rootfs, image.config.rootfs);
+        assert_ne!(again.id, image.id);
+    }
+}

@@ -390,3 +390,6 @@ pub(crate) fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize>
     }
     Ok(filled)
 }
+
+#[cfg(test)]
+mod tests;

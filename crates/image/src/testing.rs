@@ -1,6 +1,9 @@
 //! What the tests of this crate share: a directory that goes away, and small archives.
 
+use crate::store::{Image, Store};
 use crate::tar::{Entry, Kind, Writer};
+use spec::Reference;
+use spec::image::ImageConfig;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -49,4 +52,17 @@ pub(crate) fn tar_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
         writer.append(&entry(name, content), &mut &content[..]).unwrap();
     }
     writer.finish().unwrap()
+}
+
+/// Adds an image of one or two layers.
+pub(crate) fn add_image(store: &Store, name: &str, first: &[(&str, &[u8])], second: &[(&str, &[u8])]) -> Image {
+    let ingest = store.ingest().unwrap();
+    let mut config = ImageConfig { architecture: "amd64".to_owned(), os: "linux".to_owned(), ..ImageConfig::default() };
+    let mut layers = Vec::new();
+    for entries in [first, second].into_iter().filter(|entries| !entries.is_empty()) {
+        let layer = ingest.new_layer(&mut tar_of(entries).as_slice(), None).unwrap();
+        config.rootfs.diff_ids.push(layer.diff_id);
+        layers.push(layer.descriptor);
+    }
+    ingest.finish_new(&config, layers, &[Reference::parse(name).unwrap()]).unwrap()
 }

@@ -1,1 +1,155 @@
+//! What is saved can be loaded, here and by skopeo; what others write is understood.
 
+use super::*;
+use crate::blob;
+use crate::testing::{Scratch, add_image, tar_of};
+use spec::digest::Algorithm;
+use std::io::Write;
+use std::process::Command;
+
+fn store(scratch: &Scratch) -> Store {
+    Store::open(scratch.path()).unwrap()
+}
+
+fn saved(store: &Store, names: &[&str], format: Format) -> Vec<u8> {
+    let images: Vec<Image> = names.iter().map(|name| store.resolve(name).unwrap()).collect();
+    let images: Vec<Saved<'_>> = images.iter().map(|image| Saved { image, names: &image.names }).collect();
+    let mut bytes = Vec::new();
+    save(store, &images, format, &mut bytes).unwrap();
+    bytes
+}
+
+fn load_bytes(bytes: &[u8], store: &Store) -> Result<Vec<String>> {
+    let loaded = load(store, Input::Stream(&mut &*bytes), &Platform::new("linux", "amd64", ""))?;
+    Ok(loaded.iter().map(|one| one.names.iter().map(Reference::familiar).collect::<Vec<_>>().join(",")).collect())
+}
+
+/// `manifest.json` and what it names, as docker before version 25 wrote it.
+fn old_docker(layers: &[(&str, Vec<u8>)], paths: &[&str], diff_ids: &[&Vec<u8>]) -> Vec<u8> {
+    let ids: Vec<String> = diff_ids.iter().map(|l| format!("\"{}\"", blob::digest_of(Algorithm::Sha256, l))).collect();
+    let config = format!(
+        r#"{{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#,
+        ids.join(",")
+    );
+    let paths: Vec<String> = paths.iter().map(|path| format!("{path:?}")).collect();
+    let manifest = format!(r#"[{{"Config":"c.json","RepoTags":["old:1","old:2"],"Layers":[{}]}}]"#, paths.join(","));
+    let mut entries: Vec<(&str, &[u8])> = layers.iter().map(|(path, bytes)| (*path, bytes.as_slice())).collect();
+    entries.push(("c.json", config.as_bytes()));
+    entries.push(("manifest.json", manifest.as_bytes()));
+    tar_of(&entries)
+}
+
+#[test]
+fn both_formats_come_back() {
+    let scratch = Scratch::new("save");
+    let from = store(&scratch);
+    let a = add_image(&from, "a", &[("shared", b"1")], &[("x", b"2")]);
+    from.tag(&a, &Reference::parse("localhost:5000/a:v1").unwrap()).unwrap();
+    add_image(&from, "b:2", &[("shared", b"1")], &[("y", b"3")]);
+    for format in [Format::Docker, Format::Oci] {
+        let archive = saved(&from, &["a", "b:2"], format);
+        assert_eq!(archive, saved(&from, &["a", "b:2"], format), "{format:?}: equal images give equal archives");
+        let gzipped = {
+            let mut writer = crate::compress::GzipWriter::new(Vec::new());
+            writer.write_all(&archive).unwrap();
+            writer.finish().unwrap()
+        };
+        for bytes in [&archive, &gzipped] {
+            let scratch = Scratch::new("load");
+            let to = store(&scratch);
+            assert_eq!(load_bytes(bytes, &to).unwrap(), ["a:latest,localhost:5000/a:v1", "b:2"], "{format:?}");
+            let back = to.resolve("localhost:5000/a:v1").unwrap();
+            assert_eq!((&back.id, &back.manifest_digest), (&a.id, &a.manifest_digest));
+            assert_eq!(std::fs::read(back.layers(&to)[0].join("x")).unwrap(), b"2");
+            assert_eq!(load_bytes(bytes, &to).unwrap().len(), 2, "a second time");
+            assert_eq!(to.list().unwrap().len(), 2);
+        }
+    }
+}
+
+#[test]
+fn old_docker_archives_with_links_between_layers() {
+    let scratch = Scratch::new("old");
+    let (one, two) = (tar_of(&[("x", b"1")]), tar_of(&[("y", b"2")]));
+    let layers =
+        [("aa/layer.tar", one.clone()), ("cc/layer.tar -> ../aa/layer.tar", Vec::new()), ("bb/layer.tar", two.clone())];
+    let archive = old_docker(&layers, &["aa/layer.tar", "bb/layer.tar", "cc/layer.tar"], &[&one, &two, &one]);
+    let to = store(&scratch);
+    assert_eq!(load_bytes(&archive, &to).unwrap(), ["old:1,old:2"]);
+    let path = scratch.path().join("archive");
+    std::fs::write(&path, &archive).unwrap();
+    let platform = Platform::host();
+    let loaded = load(&to, Input::File(File::open(&path).unwrap()), &platform).unwrap();
+    assert_eq!(loaded[0].image.config.rootfs.diff_ids.len(), 3);
+    assert_eq!(to.list().unwrap().len(), 1);
+}
+
+#[test]
+fn broken_archives() {
+    let layer = tar_of(&[("x", b"1")]);
+    let other = tar_of(&[("x", b"2")]);
+    let with = |paths: &[&str], ids: &[&Vec<u8>]| old_docker(&[("l", layer.clone())], paths, ids);
+    let cut = with(&["l"], &[&layer]);
+    for (archive, why) in [
+        (tar_of(&[("etc/passwd", b"")]), "use import"),
+        (tar_of(&[("manifest.json", b"nonsense")]), "bad manifest.json"),
+        (tar_of(&[("manifest.json", br#"[{"Config":"../c","Layers":[]}]"#)]), "lacks \"../c\""),
+        (tar_of(&[("index.json", br#"{"schemaVersion":2,"manifests":[]}"#)]), "no image for"),
+        (tar_of(&[("manifest.json -> manifest.json", b"")]), "use import"),
+        (with(&["nope"], &[&layer]), "lacks \"nope\""),
+        (with(&["l"], &[&other]), "does not have the content it should"),
+        (with(&["l", "l"], &[&layer]), "2 layers for a configuration with 1"),
+        (cut[..700].to_vec(), "in the middle"),
+        (b"hello".to_vec(), "in the middle"),
+        (b"BZh91AY&SY".to_vec(), "bzip2"),
+    ] {
+        let scratch = Scratch::new("broken");
+        let to = store(&scratch);
+        let error = load_bytes(&archive, &to).unwrap_err().to_string();
+        assert!(error.contains(why), "{why}: {error}");
+        assert!(to.list().unwrap().is_empty());
+        assert_eq!(std::fs::read_dir(scratch.path().join("layers")).unwrap().count(), 0, "{why}");
+    }
+}
+
+#[test]
+fn a_blob_that_is_not_what_it_says() {
+    let scratch = Scratch::new("tampered");
+    let from = store(&scratch);
+    let image = add_image(&from, "a", &[("x", b"1")], &[]);
+    std::fs::write(from.blob_path(&image.manifest.layers[0].digest), "tampered").unwrap();
+    let archive = saved(&from, &["a"], Format::Oci);
+    let scratch = Scratch::new("tampered-to");
+    let error = load_bytes(&archive, &store(&scratch)).unwrap_err().to_string();
+    assert!(error.contains("less than") || error.contains("content it should"), "{error}");
+}
+
+/// Skips where skopeo is not installed.
+#[test]
+fn skopeo_reads_and_writes_the_same() {
+    let scratch = Scratch::new("skopeo");
+    let from = store(&scratch);
+    let image = add_image(&from, "a", &[("x", b"1")], &[("y", b"2")]);
+    let path = |name: &str| scratch.path().join(name).display().to_string();
+    let copy = |source: &str, target: &str| {
+        Command::new("skopeo").args(["copy", "-q", "--insecure-policy", source, target]).output()
+    };
+    let store_name = format!("oci:{}:a:latest", from.images_path().display());
+    let Ok(output) = copy(&store_name, &format!("docker-archive:{}:from/skopeo:1", path("d.tar"))) else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = copy(&store_name, &format!("oci-archive:{}:from/skopeo:2", path("o.tar"))).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let target = Scratch::new("skopeo-to");
+    let to = store(&target);
+    for (file, name) in [("d.tar", "from/skopeo:1"), ("o.tar", "from/skopeo:2")] {
+        let bytes = std::fs::read(path(file)).unwrap();
+        assert_eq!(load_bytes(&bytes, &to).unwrap(), [name]);
+        assert_eq!(to.resolve(name).unwrap().config.rootfs, image.config.rootfs);
+    }
+    for (format, kind) in [(Format::Docker, "docker-archive"), (Format::Oci, "oci-archive")] {
+        std::fs::write(path("ours.tar"), saved(&from, &["a"], format)).unwrap();
+        let output =
+            Command::new("skopeo").args(["inspect", &format!("{kind}:{}", path("ours.tar"))]).output().unwrap();
+        assert!(output.status.success(), "{kind}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
