@@ -110,8 +110,8 @@ impl Cgroup {
         either!(self.directories())
     }
 
-    /// For a process that shall run in this group, its first one or one that joins.
-    /// `ENOENT` when there is no such group.
+    /// For a process that shall run in this group, its first one or one that joins. If the group is
+    /// frozen, that process stops when it enters. `ENOENT` when there is no such group.
     pub fn entry(&self) -> Result<Entry> {
         either!(self.entry())
     }

@@ -180,6 +180,19 @@ fn everyone_is_killed_and_the_group_removed() {
 }
 
 #[test]
+fn a_fork_bomb_is_killed() {
+    let Some(machine) = Machine::new("bomb") else { return };
+    let cgroup = machine.create("x", &Resources { pids_max: Some(Limit::At(60)), ..Resources::default() });
+    let child = start(&cgroup, "exec 2>/dev/null; f() { while :; do f & done; }; f");
+    wait_for_processes(&cgroup, 10);
+    cgroup.kill(Signal::KILL).unwrap();
+    child.pidfd.wait().unwrap();
+    assert!(!cgroup.is_frozen().unwrap());
+    // Waits for those that are just ending; were one alive, it would fail.
+    cgroup.remove().unwrap();
+}
+
+#[test]
 fn the_frozen_do_nothing_until_thawed_or_killed() {
     let Some(machine) = Machine::new("freeze") else { return };
     let cgroup = machine.create("x", &Resources::default());
@@ -337,66 +350,5 @@ fn eight_processes_share_a_parent() {
     let workers: Vec<_> = (0..8).map(|_| worker()).collect();
     for mut worker in workers {
         assert!(worker.wait().unwrap().success());
-    }
-}
-
-/// `cargo test -p kernel -- --ignored --nocapture cost`: microseconds of each step, the median.
-#[test]
-#[ignore = "measures"]
-fn cost() {
-    let Some(machine) = Machine::new("cost") else { return };
-    let rule = |allow, kind, major, minor| DeviceRule { allow, kind, major, minor, access: Access::ALL };
-    let mut devices = vec![rule(false, DeviceKind::All, None, None)];
-    devices.extend((0..10).map(|minor| rule(true, DeviceKind::Character, Some(1), Some(minor))));
-    let bare = Resources::default();
-    let usual = Resources { devices, ..Resources::default() };
-    let limited = Resources {
-        memory: Memory { limit: Some(Limit::At(100 * MIB)), swap: Some(Limit::At(200 * MIB)), ..Memory::default() },
-        cpu: Cpu { quota: Some(Limit::At(20_000)), period: Some(100_000), ..Cpu::default() },
-        pids_max: Some(Limit::At(100)),
-        ..usual.clone()
-    };
-    for (what, resources) in [("no limits", bare), ("devices", usual), ("devices, memory, cpu, pids", limited)] {
-        let mut times: Vec<Vec<u128>> = vec![Vec::new(); 6];
-        for turn in 0..100 {
-            let mut begin = Instant::now();
-            let mut lap = |step: usize| {
-                times[step].push(begin.elapsed().as_micros());
-                begin = Instant::now();
-            };
-            let layout = Layout::detect().unwrap();
-            lap(0);
-            let cgroup = layout.create(&machine.name(&turn.to_string()), &resources).unwrap();
-            lap(1);
-            let entry = cgroup.entry().unwrap();
-            lap(2);
-            let (reader, writer) = rustix::pipe::pipe().unwrap();
-            let options = Options { cgroup: entry.directory(), ..Options::default() };
-            let child = clone3(options, || {
-                let begin = Instant::now();
-                let entered = entry.enter().is_ok();
-                let _ = rustix::io::write(&writer, &(begin.elapsed().as_micros() as u64).to_ne_bytes());
-                i32::from(!entered)
-            });
-            let child = child.unwrap();
-            let mut micros = [0; 8];
-            rustix::io::read(&reader, &mut micros).unwrap();
-            times[3].push(u128::from(u64::from_ne_bytes(micros)));
-            assert_eq!(child.pidfd.wait().unwrap().code(), 0);
-            let mut begin = Instant::now();
-            cgroup.oom_kills().unwrap();
-            times[4].push(begin.elapsed().as_micros());
-            begin = Instant::now();
-            cgroup.remove().unwrap();
-            times[5].push(begin.elapsed().as_micros());
-        }
-        let names = ["detect", "create", "entry", "enter", "oom_kills", "remove"];
-        let median = |times: &mut Vec<u128>| {
-            times.sort();
-            times[times.len() / 2]
-        };
-        let steps: Vec<String> =
-            names.iter().zip(&mut times).map(|(name, times)| format!("{name} {}", median(times))).collect();
-        println!("{what}: {} µs", steps.join(", "));
     }
 }

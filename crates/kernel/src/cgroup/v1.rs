@@ -201,9 +201,15 @@ impl Cgroup {
     }
 
     pub fn oom_kills(&self) -> Result<u64> {
-        let Some(dir) = self.directory(Controller::Memory) else { return Ok(0) };
-        let text = file::read_if_there(&dir, "memory.oom_control")?.unwrap_or_default();
-        Ok(file::field(&text, "oom_kill").unwrap_or(0))
+        let mut kills = 0;
+        let mut todo: Vec<PathBuf> = self.directory(Controller::Memory).into_iter().collect();
+        // Each group counts its own dead only.
+        while let Some(dir) = todo.pop() {
+            let text = file::read_if_there(&dir, "memory.oom_control")?.unwrap_or_default();
+            kills += file::field(&text, "oom_kill").unwrap_or(0);
+            todo.extend(tree::children(&dir)?);
+        }
+        Ok(kills)
     }
 
     /// Documentation/admin-guide/cgroup-v1/memory.rst, section 10.
