@@ -93,7 +93,7 @@ pub fn create(create: Create<'_>) -> Result<Created> {
     let child = spawn_init(&plan, &ours, &theirs)?;
     // Our copy must go, or the child's end would not be the end of file.
     drop(theirs);
-    finish(child, ours, |child, ours| map_user_namespace(&plan.namespaces, child, ours))
+    finish(child, ours, |child, ours| provide_namespaces(&plan.namespaces, child, ours))
 }
 
 /// Waits until `child` is ready; on any error it is ended and reaped.
@@ -126,12 +126,13 @@ fn wait_until_ready(ours: &Socket) -> Result<Option<OwnedFd>> {
 
 fn spawn_init(plan: &Plan<'_>, ours: &Socket, theirs: &Socket) -> Result<Child> {
     let child = || init::run(plan, ours, theirs);
-    let options = Options {
-        // The cgroup namespace comes later: its root is the cgroup that its maker is in.
-        namespaces: plan.namespaces.new.without(Kind::Cgroup),
-        cgroup: plan.entry.as_ref().and_then(kernel::cgroup::Entry::directory),
-        sibling: false,
-    };
+    // The cgroup namespace comes later: its root is the cgroup that its maker is in.
+    let mut namespaces = plan.namespaces.new.without(Kind::Cgroup);
+    if plan.namespaces.network_from_parent() {
+        namespaces = namespaces.without(Kind::Network);
+    }
+    let options =
+        Options { namespaces, cgroup: plan.entry.as_ref().and_then(kernel::cgroup::Entry::directory), sibling: false };
     if plan.joined_before {
         spawn::spawn_through(&plan.namespaces.joined, options, ours, theirs, child)
     } else {
@@ -139,12 +140,17 @@ fn spawn_init(plan: &Plan<'_>, ours: &Socket, theirs: &Socket) -> Result<Child> 
     }
 }
 
-fn map_user_namespace(namespaces: &Namespaces, child: &Child, ours: &Socket) -> Result<()> {
-    if !namespaces.new.contains(Kind::User) {
-        return Ok(());
+/// The parent's part in the child's namespaces: the map of a new user namespace, which may be about ids that the
+/// child has no power over, and the network, which is made while the child enters its cgroups.
+fn provide_namespaces(namespaces: &Namespaces, child: &Child, ours: &Socket) -> Result<()> {
+    if namespaces.new.contains(Kind::User) {
+        namespace::write_mappings(child.pid, &namespaces.users, &namespaces.groups)?;
+        ours.send(&Message::Mapped)?;
     }
-    namespace::write_mappings(child.pid, &namespaces.users, &namespaces.groups)?;
-    ours.send(&Message::Mapped)
+    if namespaces.network_from_parent() {
+        ours.send(&Message::Network(namespace::new_network()?))?;
+    }
+    Ok(())
 }
 
 fn plan<'a>(create: &'a Create<'a>, rootfs: &'a Mount) -> Result<Plan<'a>> {

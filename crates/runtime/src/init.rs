@@ -67,12 +67,13 @@ fn set_up(plan: &Plan<'_>, socket: &Socket) -> Result<Infallible, process::Failu
     become_mapped_root(plan, socket)?;
     // 4. Out of sight before others than our parent may look (CVE-2016-9962).
     prctl::forbid_inspection()?;
-    // 5. Namespaces of others, then what belongs to new ones. The network before sysfs is mounted, which shows it.
-    join_namespaces(plan)?;
-    name_and_loopback(plan)?;
-    // 6. Cut off from the host's mounts before the first mount, which would else appear there.
+    // 5. Cut off from the host's mounts before the first mount, which would else appear there.
     kernel::mount::set_propagation(Path::new("/"), Propagation::Private, true)?;
     plan.rootfs.attach_at(rustix::fs::CWD, plan.mount_point)?;
+    // 6. Namespaces that others made, as late as can be because our parent is still at the network: before sysfs,
+    //    which shows it, and the queues and parameters of the others.
+    join_namespaces(plan, socket)?;
+    name_and_loopback(plan)?;
     // 7. The tree, with exact permissions.
     identity::set_umask(0);
     let root = Root::open(plan.mount_point)?;
@@ -101,7 +102,6 @@ fn enter_cgroup(plan: &Plan<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The parent writes the mapping: it may be about ids that we have no power over.
 fn become_mapped_root(plan: &Plan<'_>, socket: &Socket) -> Result<()> {
     if plan.namespaces.new.contains(Kind::User) {
         match socket.receive_plain()? {
@@ -116,9 +116,15 @@ fn become_mapped_root(plan: &Plan<'_>, socket: &Socket) -> Result<()> {
     Ok(identity::set_user(0)?)
 }
 
-fn join_namespaces(plan: &Plan<'_>) -> Result<()> {
+fn join_namespaces(plan: &Plan<'_>, socket: &Socket) -> Result<()> {
     if plan.joined_before {
         return Ok(());
+    }
+    if plan.namespaces.network_from_parent() {
+        match socket.receive()? {
+            Some(Message::Network(network)) => namespace::join(network, Kind::Network)?,
+            _ => return Err(Error::Ended),
+        }
     }
     for (kind, fd) in &plan.namespaces.joined {
         // The pid namespace was joined around the clone, see `spawn.rs`.

@@ -6,6 +6,7 @@
 //! parent                         child
 //!        <- Process + pidfd        only with an intermediate process, see spawn.rs
 //!        -> Mapped                 only with a new user namespace
+//!        -> Network + namespace    only with a new network that the parent makes
 //!        <- Console + pty master   only with a terminal
 //!        <- Ready                  everything is done but execve
 //!        -> Start
@@ -33,6 +34,7 @@ const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 pub(crate) enum Message {
     Process { pid: i32, pidfd: OwnedFd },
     Mapped,
+    Network(OwnedFd),
     Console(OwnedFd),
     Ready,
     Start,
@@ -58,7 +60,9 @@ impl Socket {
         let mut bytes = encode(message);
         bytes.truncate(MESSAGE_BYTES_MAX);
         let sent = match message {
-            Message::Process { pidfd: fd, .. } | Message::Console(fd) => self.send_with(&bytes, fd.as_fd()),
+            Message::Process { pidfd: fd, .. } | Message::Network(fd) | Message::Console(fd) => {
+                self.send_with(&bytes, fd.as_fd())
+            }
             // Sent by the child, perhaps behind a seccomp filter that allows only the commonest calls.
             Message::Failed(_) => retry(|| rustix::io::write(&self.0, &bytes)),
             _ => retry(|| rustix::net::send(&self.0, &bytes, SendFlags::NOSIGNAL)),
@@ -130,6 +134,7 @@ fn encode(message: &Message) -> Vec<u8> {
     match message {
         Message::Process { pid, .. } => with_number(b'P', *pid),
         Message::Mapped => vec![b'M'],
+        Message::Network(_) => vec![b'N'],
         Message::Console(_) => vec![b'C'],
         Message::Ready => vec![b'R'],
         Message::Start => vec![b'S'],
@@ -178,6 +183,7 @@ fn decode_known(bytes: &[u8], fd: Option<OwnedFd>) -> Option<Message> {
     Some(match tag {
         b'P' => Message::Process { pid: number(rest)?.0, pidfd: fd? },
         b'M' => Message::Mapped,
+        b'N' => Message::Network(fd?),
         b'C' => Message::Console(fd?),
         b'R' => Message::Ready,
         b'S' => Message::Start,
