@@ -50,7 +50,9 @@ impl Failure {
     /// For commands that start a container: everything that is not about its command is the engine's fault.
     pub fn before_start(self) -> Failure {
         match self {
-            Failure::Engine(error @ (engine::Error::CommandNotFound(_) | engine::Error::CommandNotExecutable(_))) => Failure::Engine(error),
+            Failure::Engine(error @ (engine::Error::CommandNotFound(_) | engine::Error::CommandNotExecutable(_))) => {
+                Failure::Engine(error)
+            }
             Failure::Engine(error) => Failure::Message(error.to_string(), ENGINE_FAILED),
             Failure::Message(text, 1) => Failure::Message(text, ENGINE_FAILED),
             other => other,

@@ -21,7 +21,9 @@ impl Place {
 
 /// The arguments as text; one that is not valid UTF-8 is an error.
 pub fn words(arguments: impl Iterator<Item = OsString>) -> Result<Vec<String>, Failure> {
-    let word = |argument: OsString| argument.into_string().map_err(|bad| Failure::message(format!("argument {bad:?} is not valid UTF-8")));
+    let word = |argument: OsString| {
+        argument.into_string().map_err(|bad| Failure::message(format!("argument {bad:?} is not valid UTF-8")))
+    };
     arguments.map(word).collect()
 }
 
@@ -29,11 +31,10 @@ pub fn words(arguments: impl Iterator<Item = OsString>) -> Result<Vec<String>, F
 pub fn place(words: &mut Vec<String>) -> Result<Place, Failure> {
     let mut root = None;
     let mut state = None;
-    loop {
-        let (name, attached) = match words.first().map(|word| word.split_once('=').unwrap_or((word, ""))) {
-            Some((name @ ("--root" | "--state"), attached)) => (name.to_owned(), attached.to_owned()),
-            _ => break,
-        };
+    while let Some((name @ ("--root" | "--state"), attached)) =
+        words.first().map(|word| word.split_once('=').unwrap_or((word, "")))
+    {
+        let (name, attached) = (name.to_owned(), attached.to_owned());
         let has_value = words[0].len() > name.len();
         let count = if has_value { 1 } else { 2 };
         if words.len() < count {

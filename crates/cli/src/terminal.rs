@@ -20,7 +20,9 @@ pub struct Side {
 /// Refuses `-t` with a standard input that is none, where that input is to be attached.
 pub fn check_input(tty: bool, attach_stdin: bool) -> Result<(), Failure> {
     if tty && attach_stdin && !is_terminal(stdin()) {
-        return Err(Failure::message("the input device is not a TTY (leave out -t where standard input is a file or a pipe)"));
+        return Err(Failure::message(
+            "the input device is not a TTY (leave out -t where standard input is a file or a pipe)",
+        ));
     }
     Ok(())
 }
@@ -31,7 +33,13 @@ pub fn size() -> Option<(u16, u16)> {
 }
 
 /// Connects our standard streams to a container's until it ends or the user detaches: the exit code.
-pub fn relay(engine: &Engine, container: &Container, client: Client, streams: Streams, side: &Side) -> Result<u8, Failure> {
+pub fn relay(
+    engine: &Engine,
+    container: &Container,
+    client: Client,
+    streams: Streams,
+    side: &Side,
+) -> Result<u8, Failure> {
     with_relay(streams.stdin, side, |relay| engine::attach::relay(engine, container, client, streams, relay))
 }
 
@@ -40,7 +48,11 @@ pub fn relay_session(session: Session, attach_stdin: bool, side: &Side) -> Resul
     with_relay(attach_stdin, side, |relay| session.relay(relay))
 }
 
-fn with_relay(attach_stdin: bool, side: &Side, run: impl FnOnce(&Relay<'_>) -> engine::Result<Outcome>) -> Result<u8, Failure> {
+fn with_relay(
+    attach_stdin: bool,
+    side: &Side,
+    run: impl FnOnce(&Relay<'_>) -> engine::Result<Outcome>,
+) -> Result<u8, Failure> {
     let (input, output, errors) = (stdin(), stdout(), stderr());
     let terminal = side.tty && is_terminal(&input);
     let relay = Relay {
@@ -60,6 +72,9 @@ fn with_relay(attach_stdin: bool, side: &Side, run: impl FnOnce(&Relay<'_>) -> e
         Outcome::Exited(code) => Ok(u8::try_from(code & 0xff).unwrap_or(u8::MAX)),
         Outcome::Detached => Ok(0),
         Outcome::OutputClosed => Err(Failure::Told(141)),
-        Outcome::Lost => Err(Failure::Message("the connection to the container was lost; see 'brig ps -a' for how it ended".to_owned(), 125)),
+        Outcome::Lost => Err(Failure::Message(
+            "the connection to the container was lost; see 'brig ps -a' for how it ended".to_owned(),
+            125,
+        )),
     }
 }

@@ -16,7 +16,9 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     match container.status() {
         Status::Running => {}
         Status::Paused => return Err(Failure::message("You cannot attach to a paused container, unpause it first")),
-        Status::Restarting => return Err(Failure::message("You cannot attach to a restarting container, wait until it is running")),
+        Status::Restarting => {
+            return Err(Failure::message("You cannot attach to a restarting container, wait until it is running"));
+        }
         _ => return Err(Failure::message("You cannot attach to a stopped container, start it first")),
     }
     let process = &container.record.options.process;

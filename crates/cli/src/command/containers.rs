@@ -22,9 +22,9 @@ impl IdFile {
         let Some(path) = path else { return Ok(None) };
         match std::fs::OpenOptions::new().write(true).create_new(true).open(path) {
             Ok(file) => Ok(Some(IdFile { path: path.to_owned(), file: Some(file) })),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Err(Failure::message(format!("container ID file found, make sure the other container isn't running or delete {path}")))
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Failure::message(format!(
+                "container ID file found, make sure the other container isn't running or delete {path}"
+            ))),
             Err(error) => Err(Failure::file("create the container ID file", path, &error)),
         }
     }
@@ -32,7 +32,9 @@ impl IdFile {
     /// Writes the id; the file stays.
     pub fn write(mut self, id: &ContainerId) -> Result<(), Failure> {
         match self.file.take() {
-            Some(mut file) => file.write_all(id.as_str().as_bytes()).map_err(|error| Failure::file("write to", &self.path, &error)),
+            Some(mut file) => {
+                file.write_all(id.as_str().as_bytes()).map_err(|error| Failure::file("write to", &self.path, &error))
+            }
             None => Ok(()),
         }
     }

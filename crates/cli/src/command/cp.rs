@@ -22,7 +22,9 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
         }
         (End::Container { name, path }, _) => {
             if kernel::terminal::is_terminal(std::io::stdout()) {
-                return Err(Failure::message("cowardly refusing to write a tar archive to a terminal: redirect standard output"));
+                return Err(Failure::message(
+                    "cowardly refusing to write a tar archive to a terminal: redirect standard output",
+                ));
             }
             let container = Container::find(&engine, name)?;
             copy::stream_from_container(&engine, &container, path, &mut std::io::stdout().lock(), &options)?;

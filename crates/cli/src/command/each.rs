@@ -27,7 +27,11 @@ pub fn each_printing(names: &[String], mut act: impl FnMut(&str) -> Result<Strin
 }
 
 /// As `each`, for containers.
-pub fn each_container(engine: &Engine, names: &[String], mut act: impl FnMut(&mut Container) -> engine::Result<()>) -> Outcome {
+pub fn each_container(
+    engine: &Engine,
+    names: &[String],
+    mut act: impl FnMut(&mut Container) -> engine::Result<()>,
+) -> Outcome {
     each(names, |name| {
         let mut container = Container::find(engine, name)?;
         Ok(act(&mut container)?)

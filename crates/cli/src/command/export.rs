@@ -1,7 +1,7 @@
 //! `brig export`.
 
 use super::save::Sink;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Parsed};
 use crate::globals::Place;
 use engine::Container;
@@ -12,6 +12,6 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let engine = place.engine()?;
     let container = Container::find(&engine, &asked.container)?;
     let mut sink = Sink::open(asked.output.as_deref())?;
-    engine::export::export(&engine, &container, &mut sink)?;
-    sink.finish()
+    let written = engine::export::export(&engine, &container, &mut sink);
+    sink.finish(written.map_err(Failure::from))
 }

@@ -95,7 +95,8 @@ fn capabilities(hex: &str) -> String {
         return "none".to_owned();
     }
     let held = Capability::known().filter(|capability| bits & (1 << capability.number()) != 0);
-    let names: Vec<String> = held.map(|capability| capability.name().trim_start_matches("CAP_").to_ascii_lowercase()).collect();
+    let names: Vec<String> =
+        held.map(|capability| capability.name().trim_start_matches("CAP_").to_ascii_lowercase()).collect();
     let mut text = format!("{} of {}: ", names.len(), Capability::known().count());
     let mut width = text.len();
     for (index, name) in names.iter().enumerate() {
@@ -149,7 +150,13 @@ fn count_limit(paths: &[&str]) -> String {
 
 fn cpu_limit() -> String {
     let v2 = read("/sys/fs/cgroup/cpu.max");
-    let v1 = || format!("{} {}", read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").trim(), read("/sys/fs/cgroup/cpu/cpu.cfs_period_us").trim());
+    let v1 = || {
+        format!(
+            "{} {}",
+            read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").trim(),
+            read("/sys/fs/cgroup/cpu/cpu.cfs_period_us").trim()
+        )
+    };
     cpus(&if v2.is_empty() { v1() } else { v2 })
 }
 
@@ -180,7 +187,7 @@ fn interfaces(dev: &str) -> String {
 }
 
 fn root_filesystem(mounts: &str) -> String {
-    let root = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).filter(|words| words.get(1) == Some(&"/")).last();
+    let root = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).rfind(|words| words.get(1) == Some(&"/"));
     match root.as_deref() {
         Some([_, _, kind, options, ..]) => {
             let access = if options.split(',').any(|option| option == "ro") { "read-only" } else { "writable" };
@@ -209,7 +216,10 @@ mod tests {
     #[test]
     fn parts() {
         assert_eq!(cpus("20000 100000"), "0.2 CPUs");
-        assert_eq!((cpus("max 100000"), cpus("-1 100000"), cpus(" ")), ("none".into(), "none".into(), "unknown".into()));
+        assert_eq!(
+            (cpus("max 100000"), cpus("-1 100000"), cpus(" ")),
+            ("none".into(), "none".into(), "unknown".into())
+        );
         assert_eq!(uid_map("         0          0 4294967295\n"), "the host's users");
         assert_eq!(uid_map("0 100000 65536\n"), "0 here is 100000 outside (65536 ids)");
         assert_eq!(seccomp("2", "1"), "filter (1 loaded)");

@@ -11,8 +11,10 @@ const COMMON: [&str; 8] = ["run", "exec", "ps", "pull", "images", "logs", "stop"
 const HIDDEN: &str = "hello-inside";
 
 const GLOBALS: [Flag; 3] = [
-    Flag::value("root", "string", "Directory for images, containers and volumes, before the command (also: BRIG_ROOT)").default("\"/var/lib/brig\""),
-    Flag::value("state", "string", "Directory for what is gone after a reboot, before the command (also: BRIG_STATE)").default("\"/run/brig\""),
+    Flag::value("root", "string", "Directory for images, containers and volumes, before the command (also: BRIG_ROOT)")
+        .default("\"/var/lib/brig\""),
+    Flag::value("state", "string", "Directory for what is gone after a reboot, before the command (also: BRIG_STATE)")
+        .default("\"/run/brig\""),
     Flag::switch("version", "Print version information and quit").short('v'),
 ];
 
@@ -35,7 +37,9 @@ pub fn unknown(words: &[String]) -> Outcome {
         (Some((name, _)), Some(second)) => {
             let verbs = verbs(name);
             let hint = near(second, verbs.iter().map(|(verb, _)| *verb), &format!("brig {name} "));
-            Err(Failure::message(format!("unknown command: brig {name} {second}{hint}\n\nRun 'brig {name} --help' for more information")))
+            Err(Failure::message(format!(
+                "unknown command: brig {name} {second}{hint}\n\nRun 'brig {name} --help' for more information"
+            )))
         }
         (None, _) if first.starts_with('-') => {
             Err(Failure::Message(format!("unknown flag: {first}\n\nRun 'brig --help' for more information"), 125))
@@ -43,7 +47,9 @@ pub fn unknown(words: &[String]) -> Outcome {
         (None, _) => {
             let names = ENTRIES.iter().map(|entry| entry.command.name).chain(GROUPS.iter().map(|(name, _)| *name));
             let hint = near(first, names.filter(|name| !name.contains(' ') && *name != HIDDEN), "brig ");
-            Err(Failure::message(format!("unknown command: brig {first}{hint}\n\nRun 'brig --help' for more information")))
+            Err(Failure::message(format!(
+                "unknown command: brig {first}{hint}\n\nRun 'brig --help' for more information"
+            )))
         }
     }
 }
@@ -53,14 +59,19 @@ fn near<'a>(typed: &str, names: impl Iterator<Item = &'a str>, prefix: &str) -> 
 }
 
 fn overview() -> String {
-    let mut text = String::from("Usage:  brig [OPTIONS] COMMAND\n\nA container engine without a daemon: fast, locked, one file\n\nCommon Commands:\n");
-    let entries = |name: &str| ENTRIES.iter().find(|entry| entry.command.name == name).map(|entry| (entry.command.name, entry.command.about));
+    let mut text = String::from(
+        "Usage:  brig [OPTIONS] COMMAND\n\nA container engine without a daemon: fast, locked, one file\n\nCommon Commands:\n",
+    );
+    let entries = |name: &str| {
+        ENTRIES.iter().find(|entry| entry.command.name == name).map(|entry| (entry.command.name, entry.command.about))
+    };
     list(&mut text, COMMON.iter().filter_map(|name| entries(name)).collect());
     text.push_str("\nManagement Commands:\n");
     list(&mut text, GROUPS.to_vec());
     text.push_str("\nCommands:\n");
     let rest = ENTRIES.iter().map(|entry| (entry.command.name, entry.command.about));
-    let mut rest: Vec<_> = rest.filter(|(name, _)| !COMMON.contains(name) && !name.contains(' ') && *name != HIDDEN).collect();
+    let mut rest: Vec<_> =
+        rest.filter(|(name, _)| !COMMON.contains(name) && !name.contains(' ') && *name != HIDDEN).collect();
     rest.sort_unstable();
     list(&mut text, rest);
     let _ = write!(text, "\nOptions:\n{}", help::options(GLOBALS.iter()));
@@ -104,7 +115,12 @@ mod tests {
     #[test]
     fn groups_and_guesses() {
         let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        assert!(unknown(&words("statr")).unwrap_err().text().starts_with("unknown command: brig statr (did you mean 'brig start'?)"));
+        assert!(
+            unknown(&words("statr"))
+                .unwrap_err()
+                .text()
+                .starts_with("unknown command: brig statr (did you mean 'brig start'?)")
+        );
         assert!(unknown(&words("volume lss")).unwrap_err().text().contains("'brig volume ls'"));
         assert_eq!(unknown(&words("--foo")).unwrap_err().exit_code(), 125);
         assert!(verbs("image").contains(&("rm", "Remove one or more images")));

@@ -58,7 +58,14 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     output::print(&LISTING.render(&format, &rows)?)
 }
 
-fn row(engine: &Engine, image: &Image, asked: &Images, [repository, tag, digest]: [String; 3], used: usize, now: Timestamp) -> Row {
+fn row(
+    engine: &Engine,
+    image: &Image,
+    asked: &Images,
+    [repository, tag, digest]: [String; 3],
+    used: usize,
+    now: Timestamp,
+) -> Row {
     let created = image.config.created;
     let bytes = image.size(engine.store());
     let columns = [

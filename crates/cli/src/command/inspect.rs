@@ -59,7 +59,7 @@ fn object(engine: &Engine, asked: &Inspect, name: &str) -> Result<Value, Failure
             Kind::Volume => one_volume(engine, name),
         };
         match value {
-            Err(Failure::Engine(Error::NotFound(_))) if kinds.len() > 1 => {}
+            Err(Failure::Engine(error)) if kinds.len() > 1 && is_not_found(&error) => {}
             value => return value,
         }
     }
@@ -73,9 +73,17 @@ fn one_container(engine: &Engine, name: &str, with_size: bool) -> Result<Value, 
 }
 
 fn one_image(engine: &Engine, name: &str) -> Result<Value, Failure> {
-    Ok(wire::image::inspect(engine, &engine::images::find(engine, name)?))
+    Ok(wire::image::inspect(engine, &engine.store().resolve(name)?))
 }
 
 fn one_volume(engine: &Engine, name: &str) -> Result<Value, Failure> {
     Ok(wire::volume::inspect(&engine::volumes::inspect(engine, name)?))
+}
+
+fn is_not_found(error: &Error) -> bool {
+    match error {
+        Error::NotFound(_) => true,
+        Error::Image(error) => error.is_not_found(),
+        _ => false,
+    }
 }

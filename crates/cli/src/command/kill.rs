@@ -11,7 +11,8 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::kill::read(parsed)?;
     let engine = place.engine()?;
     each(&asked.containers, |name| {
-        let killed = Container::find(&engine, name).and_then(|container| engine::lifecycle::kill(&engine, &container, asked.signal));
+        let killed = Container::find(&engine, name)
+            .and_then(|container| engine::lifecycle::kill(&engine, &container, asked.signal));
         killed.map_err(|error| Failure::message(format!("cannot kill container: {name}: {error}")))
     })
 }

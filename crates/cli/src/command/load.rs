@@ -1,36 +1,49 @@
-//! `brig load`.
+//! `brig load`, and where archives are read from.
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Parsed};
 use crate::globals::Place;
 use crate::output;
+use image::archive::{self, Input};
+use spec::Platform;
+use std::fmt::Write as _;
 use std::fs::File;
-use std::io::Read;
 
-/// Prints the images that came in.
+/// Prints the names of the images that came in.
 pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::load::read(&parsed)?;
-    let mut source = source(asked.input.as_deref())?;
+    let source = source(asked.input.as_deref())?;
     let engine = place.engine()?;
-    let images = engine.store().load(&mut source, asked.platform.as_ref())?;
+    let platform = asked.platform.unwrap_or_else(Platform::host);
+    let loaded = match source {
+        Source::File(file) => archive::load(engine.store(), Input::File(file), &platform)?,
+        Source::Stdin => archive::load(engine.store(), Input::Stream(&mut std::io::stdin().lock()), &platform)?,
+    };
     let mut text = String::new();
-    for image in images {
-        let names: Vec<String> = image.tags().map(|name| format!("Loaded image: {}\n", name.familiar())).collect();
-        match names.is_empty() {
-            true => text.push_str(&format!("Loaded image ID: {}\n", image.id)),
-            false => text.extend(names),
+    for loaded in loaded {
+        if loaded.names.is_empty() {
+            let _ = writeln!(text, "Loaded image ID: {}", loaded.image.id);
+        }
+        for name in &loaded.names {
+            let _ = writeln!(text, "Loaded image: {}", name.familiar());
         }
     }
     output::print(&text)
 }
 
+/// Where an archive comes from.
+pub enum Source {
+    File(File),
+    Stdin,
+}
+
 /// The file, or standard input when that is no terminal.
-pub fn source(path: Option<&str>) -> Result<Box<dyn Read>, Failure> {
+pub fn source(path: Option<&str>) -> Result<Source, Failure> {
     match path.filter(|path| *path != "-") {
-        Some(path) => Ok(Box::new(File::open(path).map_err(|error| Failure::file("open", path, &error))?)),
+        Some(path) => Ok(Source::File(File::open(path).map_err(|error| Failure::file("open", path, &error))?)),
         None if kernel::terminal::is_terminal(std::io::stdin()) => {
-            Err(Failure::message("requested load from stdin, but stdin is empty: use -i FILE or redirect standard input"))
+            Err(Failure::message("standard input is a terminal: give a file or redirect standard input"))
         }
-        None => Ok(Box::new(std::io::stdin())),
+        None => Ok(Source::Stdin),
     }
 }

@@ -99,7 +99,8 @@ pub static ENTRIES: &[Entry] = entries! {
 };
 
 /// The words that only say which kind of object is meant.
-pub const GROUPS: [(&str, &str); 3] = [("container", "Manage containers"), ("image", "Manage images"), ("volume", "Manage volumes")];
+pub const GROUPS: [(&str, &str); 3] =
+    [("container", "Manage containers"), ("image", "Manage images"), ("volume", "Manage volumes")];
 
 /// The command that `words` begin with, and how many of them name it.
 pub fn find(words: &[String]) -> Option<(&'static Entry, usize)> {
@@ -145,7 +146,12 @@ mod tests {
             let mut flags = BTreeSet::new();
             for flag in command.flags() {
                 assert!(flags.insert(flag.long.to_owned()), "{}: --{} twice", command.name, flag.long);
-                assert!(flag.short.is_none_or(|letter| flags.insert(letter.to_string())), "{}: -{:?} twice", command.name, flag.short);
+                assert!(
+                    flag.short.is_none_or(|letter| flags.insert(letter.to_string())),
+                    "{}: -{:?} twice",
+                    command.name,
+                    flag.short
+                );
                 assert!(!flag.help.ends_with('.') && !flag.help.is_empty(), "{}: --{}", command.name, flag.long);
             }
             assert!(command.absent.iter().all(|name| !flags.contains(*name)), "{}: present and absent", command.name);

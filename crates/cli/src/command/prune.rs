@@ -50,6 +50,9 @@ pub fn confirmed(warning: &str) -> Result<bool, Failure> {
     output::print(&format!("WARNING! {warning}\nAre you sure you want to continue? [y/N] "))?;
     std::io::stdout().flush().map_err(|error| Failure::file("write to", "standard output", &error))?;
     let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::file("read from", "standard input", &error))?;
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Failure::file("read from", "standard input", &error))?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }

@@ -51,7 +51,13 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
 
     let engine = place.engine()?;
     let all = asked.all || asked.last.is_some() || filters.implies_all();
-    let mut view = View { engine: &engine, format: &format, no_trunc: asked.no_trunc, now: Timestamp::now(), names: BTreeMap::new() };
+    let mut view = View {
+        engine: &engine,
+        format: &format,
+        no_trunc: asked.no_trunc,
+        now: Timestamp::now(),
+        names: BTreeMap::new(),
+    };
     let mut rows = Vec::new();
     for container in engine::list::all(&engine)? {
         if asked.last.is_some_and(|last| rows.len() == last) {
@@ -118,7 +124,10 @@ impl View<'_> {
             return record.image_name.clone();
         }
         let store = self.engine.store();
-        let current = self.names.entry(record.image_name.clone()).or_insert_with_key(|name| store.resolve(name).ok().map(|image| image.id));
+        let current = self
+            .names
+            .entry(record.image_name.clone())
+            .or_insert_with_key(|name| store.resolve(name).ok().map(|image| image.id));
         match current.as_ref() == Some(&record.image_id) {
             true => record.image_name.clone(),
             false => record.image_id.short().to_owned(),

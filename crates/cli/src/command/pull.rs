@@ -8,9 +8,8 @@ use crate::output;
 use crate::output::size;
 use engine::Engine;
 use engine::images::{Progress, PullPolicy, Step};
-use image::Image;
 use spec::{Digest, Reference};
-use std::io::Write as _;
+use std::io::Write;
 
 /// Registries to speak to without HTTPS, besides this machine: names separated by commas.
 const INSECURE: &str = "BRIG_INSECURE_REGISTRIES";
@@ -20,31 +19,34 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::pull::read(&parsed)?;
     let engine = place.engine()?;
     let name = Reference::parse(&asked.name).map_err(|error| Failure::message(error.to_string()))?;
-    let mut screen = Screen::new(asked.quiet, std::io::stdout());
-    let image = fetch(&engine, &asked, &mut screen)?;
-    if !asked.quiet {
-        screen.say(&format!("Digest: {}", image.manifest_digest));
-        screen.say(&format!("Status: {} for {}", if screen.downloaded { "Downloaded newer image" } else { "Image is up to date" }, name.familiar()));
-    }
+    let mut screen = Screen::new(asked.quiet, &asked.name, std::io::stdout());
+    let insecure = insecure(&asked);
+    let progress = &mut |progress: Progress<'_>| screen.show(progress);
+    let pulled = engine::images::pull(&engine, &asked.name, asked.platform, &insecure, progress)?;
+    let status = if pulled.already_present { "Image is up to date" } else { "Downloaded newer image" };
+    screen.say(&format!("Digest: {}", pulled.digest));
+    screen.say(&format!("Status: {status} for {}", name.familiar()));
     output::print(&format!("{name}\n"))
 }
 
-/// The image for a new container, from the store or, as `--pull` says, from its registry. Talks on stderr.
-pub fn ensure(engine: &Engine, asked: &Fetch) -> Result<Image, Failure> {
-    let mut screen = Screen::new(asked.quiet, std::io::stderr());
+/// Gets the image for a new container, from the store or, as `--pull` says, from its registry. Talks on stderr.
+pub fn ensure(engine: &Engine, asked: &Fetch) -> Result<(), Failure> {
+    let mut screen = Screen::new(asked.quiet, &asked.name, std::io::stderr());
     screen.announces = asked.pull == PullPolicy::Missing;
-    fetch(engine, asked, &mut screen)
+    let progress = &mut |progress: Progress<'_>| screen.show(progress);
+    engine::images::ensure(engine, &asked.name, asked.pull, asked.platform.clone(), &insecure(asked), progress)?;
+    Ok(())
 }
 
-fn fetch<W: std::io::Write>(engine: &Engine, asked: &Fetch, screen: &mut Screen<W>) -> Result<Image, Failure> {
-    let mut insecure: Vec<String> = std::env::var(INSECURE).unwrap_or_default().split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-    let reference = Reference::parse(&asked.name).ok();
-    if let (true, Some(reference)) = (asked.insecure, &reference) {
-        insecure.push(reference.registry().to_owned());
+/// Registries that may be spoken to without HTTPS.
+fn insecure(asked: &Fetch) -> Vec<String> {
+    let named = std::env::var(INSECURE).unwrap_or_default();
+    let mut names: Vec<String> =
+        named.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    if let (true, Ok(reference)) = (asked.insecure, Reference::parse(&asked.name)) {
+        names.push(reference.registry().to_owned());
     }
-    screen.name = asked.name.clone();
-    let progress = &mut |progress: Progress<'_>| screen.show(progress);
-    Ok(engine::images::ensure(engine, &asked.name, asked.pull, asked.platform.clone(), &insecure, progress)?)
+    names
 }
 
 /// Progress as docker prints it where there is no terminal: a line for each step of each layer, none for single bytes.
@@ -56,21 +58,24 @@ struct Screen<W> {
     name: String,
     /// Say first that the image is not here.
     announces: bool,
-    downloaded: bool,
     /// Bytes so far and in all, by layer.
     layers: Vec<(Digest, u64, u64)>,
     /// The counting line is on the screen.
     counting: bool,
 }
 
-impl<W: std::io::Write> Screen<W> {
-    fn new(quiet: bool, out: W) -> Screen<W> {
-        let is_terminal = kernel::terminal::is_terminal(std::io::stderr()) && kernel::terminal::is_terminal(std::io::stdout());
-        Screen { quiet, out, is_terminal, name: String::new(), announces: false, downloaded: false, layers: Vec::new(), counting: false }
+impl<W: Write> Screen<W> {
+    fn new(quiet: bool, name: &str, out: W) -> Screen<W> {
+        let is_terminal =
+            kernel::terminal::is_terminal(std::io::stderr()) && kernel::terminal::is_terminal(std::io::stdout());
+        Screen { quiet, out, is_terminal, name: name.to_owned(), announces: false, layers: Vec::new(), counting: false }
     }
 
     /// Progress that cannot be shown must not stop a pull.
     fn say(&mut self, line: &str) {
+        if self.quiet {
+            return;
+        }
         let erase = if std::mem::take(&mut self.counting) { "\r\x1b[K" } else { "" };
         let _ = writeln!(self.out, "{erase}{line}");
     }
@@ -102,7 +107,6 @@ impl<W: std::io::Write> Screen<W> {
             Step::Extracting => "Download complete",
             Step::Complete => "Pull complete",
         };
-        self.downloaded |= step == Step::Complete;
         self.say(&format!("{}: {words}", digest.short()));
     }
 
@@ -127,10 +131,9 @@ mod tests {
     #[test]
     fn lines_as_docker_without_a_terminal() {
         let digest = Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap();
-        let mut screen = Screen::new(false, Vec::new());
+        let mut screen = Screen::new(false, "busybox:1", Vec::new());
         screen.is_terminal = false;
         screen.announces = true;
-        screen.name = "busybox:1".to_owned();
         screen.show(Progress::Begin);
         for step in [Step::Waiting, Step::Downloading { current: 1, total: 2 }, Step::Extracting, Step::Complete] {
             screen.show(Progress::Layer { digest: &digest, step });
@@ -140,6 +143,5 @@ mod tests {
             text,
             "Unable to find image 'busybox:1' locally\n1: Pulling from library/busybox\naaaaaaaaaaaa: Pulling fs layer\naaaaaaaaaaaa: Download complete\naaaaaaaaaaaa: Pull complete\n"
         );
-        assert!(screen.downloaded);
     }
 }

@@ -35,6 +35,7 @@ fn attached(engine: &Engine, asked: &Start) -> Outcome {
         true => engine::attach::attach(engine, &container, streams)?,
         false => engine::run::start(engine, &mut container, streams)?,
     };
-    let side = terminal::Side { tty: process.tty, detach_keys: asked.detach_keys.clone(), forward_signals: asked.sig_proxy };
+    let side =
+        terminal::Side { tty: process.tty, detach_keys: asked.detach_keys.clone(), forward_signals: asked.sig_proxy };
     terminal::relay(engine, &container, client, streams, &side)
 }

@@ -27,7 +27,8 @@ static LISTING: Listing = Listing {
     ],
     type_name: "*formatter.statsContext",
 };
-const TABLE: &str = "{{.ID}}\\t{{.Name}}\\t{{.CPUPerc}}\\t{{.MemUsage}}\\t{{.MemPerc}}\\t{{.NetIO}}\\t{{.BlockIO}}\\t{{.PIDs}}";
+const TABLE: &str =
+    "{{.ID}}\\t{{.Name}}\\t{{.CPUPerc}}\\t{{.MemUsage}}\\t{{.MemPerc}}\\t{{.NetIO}}\\t{{.BlockIO}}\\t{{.PIDs}}";
 /// A CPU percentage needs two looks; this far apart.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// Top left, then erase to the end of the screen, so that nothing flickers.
@@ -57,8 +58,12 @@ type Look = Vec<(Container, Sample)>;
 
 fn look(engine: &Engine, asked: &Stats) -> Result<Look, Failure> {
     let containers = match asked.containers.is_empty() {
-        true => engine::list::all(engine)?.into_iter().filter(|container| asked.all || container.is_running()).collect(),
-        false => asked.containers.iter().map(|name| Container::find(engine, name)).collect::<engine::Result<Vec<_>>>()?,
+        true => {
+            engine::list::all(engine)?.into_iter().filter(|container| asked.all || container.is_running()).collect()
+        }
+        false => {
+            asked.containers.iter().map(|name| Container::find(engine, name)).collect::<engine::Result<Vec<_>>>()?
+        }
     };
     let sampled = containers.into_iter().map(|container| {
         // One that ends while we look has used nothing.
@@ -72,7 +77,8 @@ fn render(format: &Format, before: &Look, now: &Look, no_trunc: bool) -> Result<
     let rows: Vec<Row> = now
         .iter()
         .map(|(container, sample)| {
-            let earlier = before.iter().find(|(other, _)| other.id() == container.id()).map_or(sample, |(_, sample)| sample);
+            let earlier =
+                before.iter().find(|(other, _)| other.id() == container.id()).map_or(sample, |(_, sample)| sample);
             row(container, earlier, sample, no_trunc)
         })
         .collect();

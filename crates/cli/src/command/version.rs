@@ -20,7 +20,9 @@ pub fn run(_place: &Place, parsed: flags::Parsed) -> Outcome {
     match flags::version::read(&parsed).filter(|format| !format.is_empty()) {
         None => output::print(&format!("Version:  {VERSION}\nOS/Arch:  linux/{}\n", architecture())),
         Some(format) if format == "json" => output::print(&format!("{version}\n")),
-        Some(format) => output::print(&output::inspect::render(std::slice::from_ref::<Value>(&version), Some(&format))?),
+        Some(format) => {
+            output::print(&output::inspect::render(std::slice::from_ref::<Value>(&version), Some(&format))?)
+        }
     }
 }
 

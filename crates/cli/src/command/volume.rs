@@ -75,7 +75,9 @@ pub fn prune(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::volume::read_prune(&parsed)?;
     let filters = Filters::parse(&asked.filters)?;
     let which = if asked.all { "all" } else { "anonymous" };
-    if !asked.force && !prune::confirmed(&format!("This will remove {which} local volumes not used by at least one container."))? {
+    if !asked.force
+        && !prune::confirmed(&format!("This will remove {which} local volumes not used by at least one container."))?
+    {
         return Ok(0);
     }
     let engine = place.engine()?;

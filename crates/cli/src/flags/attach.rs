@@ -1,7 +1,7 @@
 //! `brig attach`.
 
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use super::common;
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -18,9 +18,7 @@ pub static COMMAND: Command = Command {
     absent: &[],
     positional: Positional::exactly(1),
     flags_first: false,
-    examples: &[
-        Example { about: "Go back to a container left with ctrl-p ctrl-q", line: "brig attach shell" },
-    ],
+    examples: &[Example { about: "Go back to a container left with ctrl-p ctrl-q", line: "brig attach shell" }],
 };
 
 /// What `attach` was asked for.

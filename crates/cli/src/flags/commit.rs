@@ -20,9 +20,10 @@ pub static COMMAND: Command = Command {
     absent: &[],
     positional: Positional::between(1, 2),
     flags_first: false,
-    examples: &[
-        Example { about: "Keep a container's files as an image that starts a shell", line: "brig commit -c 'CMD [\"sh\"]' web web:debug" },
-    ],
+    examples: &[Example {
+        about: "Keep a container's files as an image that starts a shell",
+        line: "brig commit -c 'CMD [\"sh\"]' web web:debug",
+    }],
 };
 
 /// What `commit` was asked for.
@@ -35,7 +36,9 @@ pub struct Commit {
 pub fn read(parsed: &Parsed) -> Result<Commit, Misuse> {
     let text = |flag| parsed.last(flag).unwrap_or_default().to_owned();
     let repo = match parsed.arguments.get(1) {
-        Some(name) if !name.is_empty() => Some(Reference::parse(name).map_err(|error| parsed.misuse(error.to_string()))?),
+        Some(name) if !name.is_empty() => {
+            Some(Reference::parse(name).map_err(|error| parsed.misuse(error.to_string()))?)
+        }
         _ => None,
     };
     let options = CommitOptions {

@@ -28,11 +28,15 @@ pub const INSPECT_FORMAT: Flag = Flag::value(
 pub const NO_TRUNC: Flag = Flag::switch("no-trunc", "Don't truncate output");
 
 /// `--detach-keys`.
-pub const DETACH_KEYS: Flag = Flag::value("detach-keys", "string", "Override the key sequence for detaching a container");
+pub const DETACH_KEYS: Flag =
+    Flag::value("detach-keys", "string", "Override the key sequence for detaching a container");
 
 /// `--platform`.
-pub const PLATFORM: Flag =
-    Flag::value("platform", "string", "Choose the platform where there are several (os[/arch[/variant]], e.g. \"linux/arm64\")");
+pub const PLATFORM: Flag = Flag::value(
+    "platform",
+    "string",
+    "Choose the platform where there are several (os[/arch[/variant]], e.g. \"linux/arm64\")",
+);
 
 /// `--tls-verify`.
 pub const TLS_VERIFY: Flag =
@@ -60,7 +64,8 @@ pub fn signal(text: &str) -> Result<Signal, String> {
 
 /// `--detach-keys`, docker's sequence when it was not typed.
 pub fn detach_keys(parsed: &Parsed) -> Result<Vec<u8>, super::Misuse> {
-    let typed = parsed.one("detach-keys", |text| engine::attach::parse_detach_keys(text).map_err(|error| error.to_string()))?;
+    let typed =
+        parsed.one("detach-keys", |text| engine::attach::parse_detach_keys(text).map_err(|error| error.to_string()))?;
     Ok(typed.unwrap_or_else(|| vec![16, 17]))
 }
 

@@ -1,6 +1,9 @@
 //! The flags that `run` and `create` share, and what they mean: the conversion to `engine::options::Options`.
 
-use super::value::{bytes, cpus, device, duration, env, log, mount, namespace, number, pair, restart, security, sysctl, tmpfs, ulimit, volume};
+use super::value::{
+    bytes, cpus, device, duration, env, log, mount, namespace, number, pair, restart, security, sysctl, tmpfs, ulimit,
+    volume,
+};
 use super::{Flag, Misuse, Parsed, common};
 use engine::images::PullPolicy;
 use engine::options::{Health, Lifecycle, Mount, Namespaces, Options, Process, Resources, Restart, Security, Storage};
@@ -10,7 +13,8 @@ use std::collections::BTreeMap;
 pub const FLAGS: [Flag; 68] = [
     Flag::value("annotation", "map", "Add an annotation to the container (passed through to the OCI runtime)"),
     Flag::value("attach", "list", "Attach to STDIN, STDOUT or STDERR").short('a'),
-    Flag::value("blkio-weight", "uint16", "Block IO (relative weight), between 10 and 1000, or 0 to disable").default("0"),
+    Flag::value("blkio-weight", "uint16", "Block IO (relative weight), between 10 and 1000, or 0 to disable")
+        .default("0"),
     Flag::value("cap-add", "list", "Add Linux capabilities"),
     Flag::value("cap-drop", "list", "Drop Linux capabilities"),
     Flag::value("cgroupns", "string", "Cgroup namespace to use (host|private)"),
@@ -31,8 +35,18 @@ pub const FLAGS: [Flag; 68] = [
     Flag::value("health-cmd", "string", "Command to run to check health"),
     Flag::value("health-interval", "duration", "Time between running the check (ms|s|m|h)").default("0s"),
     Flag::value("health-retries", "int", "Consecutive failures needed to report unhealthy"),
-    Flag::value("health-start-interval", "duration", "Time between running the check during the start period (ms|s|m|h)").default("0s"),
-    Flag::value("health-start-period", "duration", "Start period for the container to initialize before starting health-retries countdown (ms|s|m|h)").default("0s"),
+    Flag::value(
+        "health-start-interval",
+        "duration",
+        "Time between running the check during the start period (ms|s|m|h)",
+    )
+    .default("0s"),
+    Flag::value(
+        "health-start-period",
+        "duration",
+        "Start period for the container to initialize before starting health-retries countdown (ms|s|m|h)",
+    )
+    .default("0s"),
     Flag::value("health-timeout", "duration", "Maximum time to allow one check to run (ms|s|m|h)").default("0s"),
     Flag::value("hostname", "string", "Container host name").short('h'),
     Flag::switch("init", "Run an init inside the container that forwards signals and reaps processes"),
@@ -57,7 +71,8 @@ pub const FLAGS: [Flag; 68] = [
     Flag::value("pids-limit", "int", "Tune container pids limit (set -1 for unlimited)"),
     common::PLATFORM,
     Flag::switch("privileged", "Give extended privileges to this container"),
-    Flag::value("pull", "string", "Pull image before running (\"always\", \"missing\", \"never\")").default("\"missing\""),
+    Flag::value("pull", "string", "Pull image before running (\"always\", \"missing\", \"never\")")
+        .default("\"missing\""),
     Flag::switch("quiet", "Suppress the pull output").short('q'),
     Flag::switch("read-only", "Mount the container's root filesystem as read only"),
     Flag::value("restart", "string", "Restart policy to apply when a container exits").default("\"no\""),
@@ -80,10 +95,42 @@ pub const FLAGS: [Flag; 68] = [
 
 /// Docker's flags of `run` and `create` that brig does not have.
 pub const ABSENT: &[&str] = &[
-    "add-host", "blkio-weight-device", "cgroup-parent", "cpu-count", "cpu-percent", "cpu-rt-period", "cpu-rt-runtime", "device-cgroup-rule",
-    "device-read-bps", "device-read-iops", "device-write-bps", "device-write-iops", "disable-content-trust", "dns", "dns-option", "dns-search", "gpus",
-    "io-maxbandwidth", "io-maxiops", "ip", "ip6", "isolation", "kernel-memory", "link", "link-local-ip", "mac-address", "network-alias", "publish", "p",
-    "publish-all", "P", "runtime", "storage-opt", "use-api-socket", "volume-driver", "volumes-from",
+    "add-host",
+    "blkio-weight-device",
+    "cgroup-parent",
+    "cpu-count",
+    "cpu-percent",
+    "cpu-rt-period",
+    "cpu-rt-runtime",
+    "device-cgroup-rule",
+    "device-read-bps",
+    "device-read-iops",
+    "device-write-bps",
+    "device-write-iops",
+    "disable-content-trust",
+    "dns",
+    "dns-option",
+    "dns-search",
+    "gpus",
+    "io-maxbandwidth",
+    "io-maxiops",
+    "ip",
+    "ip6",
+    "isolation",
+    "kernel-memory",
+    "link",
+    "link-local-ip",
+    "mac-address",
+    "network-alias",
+    "publish",
+    "p",
+    "publish-all",
+    "P",
+    "runtime",
+    "storage-opt",
+    "use-api-socket",
+    "volume-driver",
+    "volumes-from",
 ];
 
 /// What `run` and `create` were asked for.
@@ -124,7 +171,8 @@ pub fn read(parsed: &Parsed) -> Result<Container, Misuse> {
         namespaces: namespaces(parsed)?,
         lifecycle: lifecycle(parsed)?,
         health: health(parsed)?,
-        log: log::parse(parsed.last("log-driver"), &parsed.each("log-opt", pair::option)?).map_err(|problem| parsed.misuse(problem))?,
+        log: log::parse(parsed.last("log-driver"), &parsed.each("log-opt", pair::option)?)
+            .map_err(|problem| parsed.misuse(problem))?,
         labels: labels(parsed)?,
         annotations: parsed.each("annotation", pair::label)?.into_iter().collect(),
         expose: parsed.each("expose", port)?.concat(),
@@ -136,7 +184,12 @@ pub fn read(parsed: &Parsed) -> Result<Container, Misuse> {
         insecure: parsed.switch("tls-verify") == Some(false),
         quiet: parsed.on("quiet"),
     };
-    Ok(Container { options, image, cidfile: parsed.last("cidfile").filter(|path| !path.is_empty()).map(str::to_owned), attach })
+    Ok(Container {
+        options,
+        image,
+        cidfile: parsed.last("cidfile").filter(|path| !path.is_empty()).map(str::to_owned),
+        attach,
+    })
 }
 
 fn process(parsed: &Parsed, command: Vec<String>) -> Result<Process, Misuse> {
@@ -144,7 +197,9 @@ fn process(parsed: &Parsed, command: Vec<String>) -> Result<Process, Misuse> {
     env.extend(parsed.each("env", env::variable)?);
     Ok(Process {
         command,
-        entrypoint: parsed.last("entrypoint").map(|word| if word.is_empty() { Vec::new() } else { vec![word.to_owned()] }),
+        entrypoint: parsed
+            .last("entrypoint")
+            .map(|word| if word.is_empty() { Vec::new() } else { vec![word.to_owned()] }),
         env,
         workdir: parsed.last("workdir").filter(|path| !path.is_empty()).map(str::to_owned),
         user: parsed.last("user").filter(|user| !user.is_empty()).map(str::to_owned),
@@ -268,7 +323,8 @@ fn health(parsed: &Parsed) -> Result<Health, Misuse> {
 }
 
 fn labels(parsed: &Parsed) -> Result<BTreeMap<String, String>, Misuse> {
-    let mut labels: BTreeMap<String, String> = parsed.each("label-file", env::label_file)?.into_iter().flatten().collect();
+    let mut labels: BTreeMap<String, String> =
+        parsed.each("label-file", env::label_file)?.into_iter().flatten().collect();
     labels.extend(parsed.each("label", pair::label)?);
     Ok(labels)
 }
@@ -331,12 +387,21 @@ mod tests {
         assert_eq!(options.process.command, ["sh", "-c", "x"]);
         assert_eq!(options.process.entrypoint, Some(Vec::new()));
         assert!(options.process.tty && options.process.stdin_open && options.lifecycle.auto_remove);
-        assert_eq!((options.resources.memory_bytes, options.resources.nano_cpus, options.resources.pids_limit), (Some(100 << 20), Some(200_000_000), Some(5)));
+        assert_eq!(
+            (options.resources.memory_bytes, options.resources.nano_cpus, options.resources.pids_limit),
+            (Some(100 << 20), Some(200_000_000), Some(5))
+        );
         assert_eq!(options.storage.mounts.len(), 2);
         assert_eq!((options.security.seccomp, options.security.no_new_privileges), (Seccomp::Unconfined, true));
-        assert_eq!((options.namespaces.network, options.namespaces.pid), (Network::Host, Sharing::Container("x".into())));
+        assert_eq!(
+            (options.namespaces.network, options.namespaces.pid),
+            (Network::Host, Sharing::Container("x".into()))
+        );
         assert_eq!(options.health.interval_nanoseconds, Some(1_000_000_000));
-        assert_eq!((options.labels["a"].as_str(), options.expose), ("b", vec!["80/tcp".to_owned(), "81/tcp".to_owned()]));
+        assert_eq!(
+            (options.labels["a"].as_str(), options.expose),
+            ("b", vec!["80/tcp".to_owned(), "81/tcp".to_owned()])
+        );
     }
 
     #[test]
@@ -351,16 +416,30 @@ mod tests {
             ("--memory abc i", "invalid argument \"abc\" for \"-m, --memory\" flag: invalid size: 'abc'"),
             ("--cpus abc i", "invalid argument \"abc\" for \"--cpus\" flag: failed to parse abc as a rational number"),
             ("--ulimit nofile i", "invalid argument \"nofile\" for \"--ulimit\" flag: invalid ulimit argument: nofile"),
-            ("--pids-limit x i", "invalid argument \"x\" for \"--pids-limit\" flag: strconv.ParseInt: parsing \"x\": invalid syntax"),
+            (
+                "--pids-limit x i",
+                "invalid argument \"x\" for \"--pids-limit\" flag: strconv.ParseInt: parsing \"x\": invalid syntax",
+            ),
             ("-e =x i", "invalid argument \"=x\" for \"-e, --env\" flag: invalid environment variable: =x"),
-            ("--health-interval 5x i", "invalid argument \"5x\" for \"--health-interval\" flag: time: unknown unit \"x\" in duration \"5x\""),
+            (
+                "--health-interval 5x i",
+                "invalid argument \"5x\" for \"--health-interval\" flag: time: unknown unit \"x\" in duration \"5x\"",
+            ),
             ("--rm --restart always i", "conflicting options: cannot specify both --restart and --rm"),
             ("--health-cmd true --no-healthcheck i", "--no-healthcheck conflicts with --health-* options"),
             ("-p 80:80 i", "-p is a flag of docker that brig does not have"),
         ] {
             assert_eq!(problem(line), want, "{line}");
         }
-        for line in ["--pull foo i", "-a foo i", "--stop-signal FOO i", "--expose x i", "--log-opt foo=bar i", "--env-file /nonexistent i", "--platform a/b/c/d i"] {
+        for line in [
+            "--pull foo i",
+            "-a foo i",
+            "--stop-signal FOO i",
+            "--expose x i",
+            "--log-opt foo=bar i",
+            "--env-file /nonexistent i",
+            "--platform a/b/c/d i",
+        ] {
             assert!(!problem(line).is_empty(), "{line}");
         }
     }

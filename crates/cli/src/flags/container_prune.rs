@@ -1,7 +1,7 @@
 //! `brig container prune`.
 
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use super::value::pair;
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -17,9 +17,7 @@ pub static COMMAND: Command = Command {
     absent: &[],
     positional: Positional::NONE,
     flags_first: false,
-    examples: &[
-        Example { about: "Remove what has ended", line: "brig container prune -f" },
-    ],
+    examples: &[Example { about: "Remove what has ended", line: "brig container prune -f" }],
 };
 
 /// What `container prune` was asked for.

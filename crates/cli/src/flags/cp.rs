@@ -15,7 +15,7 @@ container source to stdout.",
     flags: &[&[
         Flag::switch("archive", "Archive mode (copy all uid/gid information)").short('a'),
         Flag::switch("follow-link", "Always follow symbol link in SRC_PATH").short('L'),
-        Flag::switch("quiet", "Suppress the message about what was copied, which goes to a terminal only").short('q'),
+        Flag::switch("quiet", "Print nothing, as this cp does without it as well").short('q'),
     ]],
     absent: &[],
     positional: Positional::exactly(2),
@@ -32,7 +32,10 @@ pub enum Place {
     /// `-`: a tar stream.
     Stream,
     Local(String),
-    Container { name: String, path: String },
+    Container {
+        name: String,
+        path: String,
+    },
 }
 
 /// What `cp` was asked for.
@@ -41,23 +44,25 @@ pub struct Cp {
     pub target: Place,
     pub archive: bool,
     pub follow_link: bool,
-    pub quiet: bool,
 }
 
-/// Reads the flags.
+/// Reads the flags. There is no progress that `--quiet` could suppress.
 pub fn read(parsed: Parsed) -> Result<Cp, Misuse> {
     let (source, target) = match parsed.arguments.as_slice() {
-        [source, target] if source.is_empty() || target.is_empty() => return Err(parsed.misuse("source and destination can not be empty")),
+        [source, target] if source.is_empty() || target.is_empty() => {
+            return Err(parsed.misuse("source and destination can not be empty"));
+        }
         [source, target] => (place(source), place(target)),
         _ => return Err(parsed.misuse("'brig cp' requires 2 arguments")),
     };
     match (&source, &target) {
-        (Place::Container { .. }, Place::Container { .. }) => return Err(parsed.misuse("copying between containers is not supported")),
+        (Place::Container { .. }, Place::Container { .. }) => {
+            return Err(parsed.misuse("copying between containers is not supported"));
+        }
         (Place::Container { .. }, _) | (_, Place::Container { .. }) => {}
         _ => return Err(parsed.misuse("must specify at least one container source (CONTAINER:PATH)")),
     }
-    let (archive, follow_link, quiet) = (parsed.on("archive"), parsed.on("follow-link"), parsed.on("quiet"));
-    Ok(Cp { source, target, archive, follow_link, quiet })
+    Ok(Cp { source, target, archive: parsed.on("archive"), follow_link: parsed.on("follow-link") })
 }
 
 /// A path that begins with `/` or `.` is local even with a colon in it.
@@ -66,7 +71,9 @@ fn place(text: &str) -> Place {
         return Place::Stream;
     }
     match text.split_once(':') {
-        Some((name, path)) if !name.is_empty() && !name.starts_with(['/', '.']) => Place::Container { name: name.to_owned(), path: path.to_owned() },
+        Some((name, path)) if !name.is_empty() && !name.starts_with(['/', '.']) => {
+            Place::Container { name: name.to_owned(), path: path.to_owned() }
+        }
         _ => Place::Local(text.to_owned()),
     }
 }
@@ -79,7 +86,7 @@ mod tests {
     #[test]
     fn ends() {
         let cp = read(words(&COMMAND, "-aL web:/x ./a:b").unwrap()).unwrap();
-        assert!(cp.archive && cp.follow_link && !cp.quiet);
+        assert!(cp.archive && cp.follow_link);
         assert_eq!(cp.source, Place::Container { name: "web".into(), path: "/x".into() });
         assert_eq!(cp.target, Place::Local("./a:b".into()));
         assert_eq!(read(words(&COMMAND, "- web:/x").unwrap()).unwrap().source, Place::Stream);

@@ -1,7 +1,7 @@
 //! `brig create`.
 
-use super::{Command, Example, Misuse, Parsed, Positional};
 use super::container::{self, Container};
+use super::{Command, Example, Misuse, Parsed, Positional};
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -14,9 +14,10 @@ pub static COMMAND: Command = Command {
     absent: container::ABSENT,
     positional: Positional::at_least(1),
     flags_first: true,
-    examples: &[
-        Example { about: "Make a container now and start it later", line: "brig create --name db -v data:/var/lib/db postgres" },
-    ],
+    examples: &[Example {
+        about: "Make a container now and start it later",
+        line: "brig create --name db -v data:/var/lib/db postgres",
+    }],
 };
 
 /// Reads the flags.

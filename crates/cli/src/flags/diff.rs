@@ -13,7 +13,5 @@ pub static COMMAND: Command = Command {
     absent: &[],
     positional: Positional::exactly(1),
     flags_first: false,
-    examples: &[
-        Example { about: "What a container has written", line: "brig diff web" },
-    ],
+    examples: &[Example { about: "What a container has written", line: "brig diff web" }],
 };

@@ -1,8 +1,8 @@
 //! `brig exec`.
 
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use super::common;
 use super::value::env;
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use engine::exec::ExecOptions;
 
 /// The command.

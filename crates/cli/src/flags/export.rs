@@ -13,9 +13,7 @@ pub static COMMAND: Command = Command {
     absent: &[],
     positional: Positional::exactly(1),
     flags_first: false,
-    examples: &[
-        Example { about: "All files of a container", line: "brig export -o web.tar web" },
-    ],
+    examples: &[Example { about: "All files of a container", line: "brig export -o web.tar web" }],
 };
 
 /// What `export` was asked for.

@@ -13,7 +13,5 @@ pub static COMMAND: Command = Command {
     absent: &[],
     positional: Positional::NONE,
     flags_first: false,
-    examples: &[
-        Example { about: "From outside", line: "brig run --rm hello" },
-    ],
+    examples: &[Example { about: "From outside", line: "brig run --rm hello" }],
 };

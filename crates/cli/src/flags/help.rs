@@ -113,7 +113,11 @@ mod tests {
     fn options_align_and_wrap() {
         let flags = [
             Flag::value("name", "string", "Assign a name"),
-            Flag::switch("all", "Show all containers (default shows just running) and quite a bit more text to wrap here").short('a'),
+            Flag::switch(
+                "all",
+                "Show all containers (default shows just running) and quite a bit more text to wrap here",
+            )
+            .short('a'),
             Flag::value("last", "int", "Show n").short('n').default("-1"),
         ];
         assert_eq!(

@@ -1,8 +1,8 @@
 //! `brig images`.
 
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use super::common;
 use super::value::pair;
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -22,9 +22,7 @@ pub static COMMAND: Command = Command {
     absent: &["tree"],
     positional: Positional::between(0, 1),
     flags_first: false,
-    examples: &[
-        Example { about: "Images without a name", line: "brig images --filter dangling=true" },
-    ],
+    examples: &[Example { about: "Images without a name", line: "brig images --filter dangling=true" }],
 };
 
 /// What `images` was asked for.

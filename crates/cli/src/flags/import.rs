@@ -1,7 +1,7 @@
 //! `brig import`.
 
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use super::common;
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use spec::Reference;
 
 /// The command.
@@ -19,9 +19,10 @@ pub static COMMAND: Command = Command {
     absent: &[],
     positional: Positional::between(1, 2),
     flags_first: false,
-    examples: &[
-        Example { about: "A root file system as an image", line: "tar -C rootfs -c . | brig import -c 'CMD [\"sh\"]' - mine:1" },
-    ],
+    examples: &[Example {
+        about: "A root file system as an image",
+        line: "tar -C rootfs -c . | brig import -c 'CMD [\"sh\"]' - mine:1",
+    }],
 };
 
 /// What `import` was asked for.
@@ -37,7 +38,9 @@ pub struct Import {
 /// Reads the flags.
 pub fn read(parsed: &Parsed) -> Result<Import, Misuse> {
     let name = match parsed.arguments.get(1) {
-        Some(name) if !name.is_empty() => Some(Reference::parse(name).map_err(|error| parsed.misuse(error.to_string()))?),
+        Some(name) if !name.is_empty() => {
+            Some(Reference::parse(name).map_err(|error| parsed.misuse(error.to_string()))?)
+        }
         _ => None,
     };
     Ok(Import {

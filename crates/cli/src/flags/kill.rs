@@ -1,7 +1,7 @@
 //! `brig kill`.
 
-use super::{Command, Example, Misuse, Parsed, Positional};
 use super::common;
+use super::{Command, Example, Misuse, Parsed, Positional};
 use kernel::signal::Signal;
 
 /// The command.
@@ -15,9 +15,7 @@ pub static COMMAND: Command = Command {
     absent: &[],
     positional: Positional::at_least(1),
     flags_first: false,
-    examples: &[
-        Example { about: "Tell a server to read its configuration again", line: "brig kill -s HUP web" },
-    ],
+    examples: &[Example { about: "Tell a server to read its configuration again", line: "brig kill -s HUP web" }],
 };
 
 /// What `kill` was asked for.

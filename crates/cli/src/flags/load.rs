@@ -1,7 +1,7 @@
 //! `brig load`.
 
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use super::common;
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -13,29 +13,28 @@ pub static COMMAND: Command = Command {
     flags: &[&[
         Flag::value("input", "string", "Read from tar archive file, instead of STDIN").short('i'),
         common::PLATFORM,
-        Flag::switch("quiet", "Suppress the load output").short('q'),
+        Flag::switch("quiet", "Suppress progress, of which there is none").short('q'),
     ]],
     absent: &[],
     positional: Positional::NONE,
     flags_first: false,
-    examples: &[
-        Example { about: "Images that docker save, podman save or skopeo wrote", line: "brig load -i debian.tar" },
-    ],
+    examples: &[Example {
+        about: "Images that docker save, podman save or skopeo wrote",
+        line: "brig load -i debian.tar",
+    }],
 };
 
 /// What `load` was asked for.
 pub struct Load {
     pub input: Option<String>,
     pub platform: Option<spec::Platform>,
-    pub quiet: bool,
 }
 
-/// Reads the flags.
+/// Reads the flags. There is no progress that `--quiet` could suppress; docker prints the names with it, too.
 pub fn read(parsed: &Parsed) -> Result<Load, Misuse> {
     Ok(Load {
         input: parsed.last("input").filter(|path| !path.is_empty()).map(str::to_owned),
         platform: parsed.one("platform", common::platform)?,
-        quiet: parsed.on("quiet"),
     })
 }
 

@@ -1,7 +1,7 @@
 //! `brig logs`.
 
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use super::value::duration;
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use engine::logs::Query;
 use spec::Timestamp;
 
@@ -14,17 +14,23 @@ pub static COMMAND: Command = Command {
     aliases: &["container logs"],
     flags: &[&[
         Flag::switch("follow", "Follow log output").short('f'),
-        Flag::value("since", "string", "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)"),
+        Flag::value(
+            "since",
+            "string",
+            "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)",
+        ),
         Flag::value("tail", "string", "Number of lines to show from the end of the logs").short('n').default("\"all\""),
         Flag::switch("timestamps", "Show timestamps").short('t'),
-        Flag::value("until", "string", "Show logs before a timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)"),
+        Flag::value(
+            "until",
+            "string",
+            "Show logs before a timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)",
+        ),
     ]],
     absent: &["details"],
     positional: Positional::exactly(1),
     flags_first: false,
-    examples: &[
-        Example { about: "The last ten lines, and what comes", line: "brig logs -f -n 10 web" },
-    ],
+    examples: &[Example { about: "The last ten lines, and what comes", line: "brig logs -f -n 10 web" }],
 };
 
 /// What `logs` was asked for.

@@ -266,7 +266,10 @@ pub mod tests {
     #[test]
     fn switches_take_a_value_only_attached() {
         let parsed = words(&RUN, "--rm=false -t=0 img").unwrap();
-        assert_eq!((parsed.switch("rm"), parsed.switch("tty"), parsed.switch("interactive")), (Some(false), Some(false), None));
+        assert_eq!(
+            (parsed.switch("rm"), parsed.switch("tty"), parsed.switch("interactive")),
+            (Some(false), Some(false), None)
+        );
         assert_eq!(problem(&RUN, "--rm=maybe img"), "invalid argument \"maybe\" for \"--rm\" flag: use true or false");
     }
 

@@ -13,7 +13,5 @@ pub static COMMAND: Command = Command {
     absent: &[],
     positional: Positional::at_least(1),
     flags_first: false,
-    examples: &[
-        Example { about: "Freeze a container", line: "brig pause web" },
-    ],
+    examples: &[Example { about: "Freeze a container", line: "brig pause web" }],
 };

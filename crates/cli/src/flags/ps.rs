@@ -1,8 +1,8 @@
 //! `brig ps`.
 
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use super::common;
 use super::value::{number, pair};
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -26,7 +26,10 @@ pub static COMMAND: Command = Command {
     flags_first: false,
     examples: &[
         Example { about: "All containers, stopped ones as well", line: "brig ps -a" },
-        Example { about: "Names of those that ended with an error", line: "brig ps -a --filter exited=1 --format '{{.Names}}'" },
+        Example {
+            about: "Names of those that ended with an error",
+            line: "brig ps -a --filter exited=1 --format '{{.Names}}'",
+        },
     ],
 };
 
@@ -44,7 +47,8 @@ pub struct Ps {
 
 /// Reads the flags.
 pub fn read(parsed: &Parsed) -> Result<Ps, Misuse> {
-    let last = parsed.one("last", number::signed::<i64>)?.and_then(|last| usize::try_from(last).ok()).filter(|last| *last > 0);
+    let last =
+        parsed.one("last", number::signed::<i64>)?.and_then(|last| usize::try_from(last).ok()).filter(|last| *last > 0);
     Ok(Ps {
         all: parsed.on("all"),
         filters: parsed.each("filter", pair::filter)?,

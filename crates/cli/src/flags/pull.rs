@@ -1,8 +1,8 @@
 //! `brig pull`.
 
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use super::common;
 use super::container::Fetch;
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use engine::images::PullPolicy;
 
 /// The command.
@@ -12,17 +12,16 @@ pub static COMMAND: Command = Command {
     about: "Download an image from a registry",
     details: "",
     aliases: &["image pull"],
-    flags: &[&[
-        common::PLATFORM,
-        Flag::switch("quiet", "Suppress verbose output").short('q'),
-        common::TLS_VERIFY,
-    ]],
+    flags: &[&[common::PLATFORM, Flag::switch("quiet", "Suppress verbose output").short('q'), common::TLS_VERIFY]],
     absent: &["all-tags", "a", "disable-content-trust"],
     positional: Positional::exactly(1),
     flags_first: false,
     examples: &[
         Example { about: "An image from the default registry", line: "brig pull debian:stable" },
-        Example { about: "One from a registry without HTTPS", line: "brig pull --tls-verify=false registry.lan:5000/web" },
+        Example {
+            about: "One from a registry without HTTPS",
+            line: "brig pull --tls-verify=false registry.lan:5000/web",
+        },
     ],
 };
 

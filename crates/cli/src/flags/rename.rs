@@ -13,7 +13,5 @@ pub static COMMAND: Command = Command {
     absent: &[],
     positional: Positional::exactly(2),
     flags_first: false,
-    examples: &[
-        Example { about: "Give a container another name", line: "brig rename boring_bell web" },
-    ],
+    examples: &[Example { about: "Give a container another name", line: "brig rename boring_bell web" }],
 };

@@ -1,7 +1,7 @@
 //! `brig restart`.
 
-use super::{Command, Example, Misuse, Parsed, Positional};
 use super::common;
+use super::{Command, Example, Misuse, Parsed, Positional};
 use kernel::signal::Signal;
 
 /// The command.
@@ -15,9 +15,7 @@ pub static COMMAND: Command = Command {
     absent: &[],
     positional: Positional::at_least(1),
     flags_first: false,
-    examples: &[
-        Example { about: "Stop and start a container", line: "brig restart web" },
-    ],
+    examples: &[Example { about: "Stop and start a container", line: "brig restart web" }],
 };
 
 /// What `restart` was asked for.

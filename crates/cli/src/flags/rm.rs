@@ -16,9 +16,10 @@ pub static COMMAND: Command = Command {
     absent: &["link", "l"],
     positional: Positional::at_least(1),
     flags_first: false,
-    examples: &[
-        Example { about: "Remove a container, running or not, with its anonymous volumes", line: "brig rm -fv web" },
-    ],
+    examples: &[Example {
+        about: "Remove a container, running or not, with its anonymous volumes",
+        line: "brig rm -fv web",
+    }],
 };
 
 /// What `rm` was asked for.

@@ -16,9 +16,7 @@ pub static COMMAND: Command = Command {
     absent: &["platform"],
     positional: Positional::at_least(1),
     flags_first: false,
-    examples: &[
-        Example { about: "Remove an image", line: "brig rmi debian:stable" },
-    ],
+    examples: &[Example { about: "Remove an image", line: "brig rmi debian:stable" }],
 };
 
 /// What `rmi` was asked for.

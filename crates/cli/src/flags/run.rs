@@ -1,8 +1,8 @@
 //! `brig run`.
 
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use super::common;
 use super::container::{self, Container};
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -23,9 +23,18 @@ pub static COMMAND: Command = Command {
     positional: Positional::at_least(1),
     flags_first: true,
     examples: &[
-        Example { about: "See what a container looks like from inside", line: "brig run --rm --memory 100m --cpus 0.2 hello" },
-        Example { about: "A shell in Debian, with this directory at /src", line: "brig run --rm -it -v .:/src -w /src debian bash" },
-        Example { about: "A web server in the background, on the host's network", line: "brig run -d --name web --network host --restart unless-stopped nginx" },
+        Example {
+            about: "See what a container looks like from inside",
+            line: "brig run --rm --memory 100m --cpus 0.2 hello",
+        },
+        Example {
+            about: "A shell in Debian, with this directory at /src",
+            line: "brig run --rm -it -v .:/src -w /src debian bash",
+        },
+        Example {
+            about: "A web server in the background, on the host's network",
+            line: "brig run -d --name web --network host --restart unless-stopped nginx",
+        },
     ],
 };
 

@@ -1,6 +1,7 @@
 //! `brig save`.
 
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};
+use image::archive::Format;
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -22,29 +23,22 @@ pub static COMMAND: Command = Command {
     ],
 };
 
-/// Kinds of archives.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Archive {
-    Docker,
-    Oci,
-}
-
 /// What `save` was asked for.
 pub struct Save {
     pub images: Vec<String>,
-    pub archive: Archive,
+    pub format: Format,
     pub output: Option<String>,
 }
 
 /// Reads the flags.
 pub fn read(parsed: Parsed) -> Result<Save, Misuse> {
-    let archive = parsed.one("format", |text| match text {
-        "docker-archive" => Ok(Archive::Docker),
-        "oci-archive" => Ok(Archive::Oci),
+    let format = parsed.one("format", |text| match text {
+        "docker-archive" => Ok(Format::Docker),
+        "oci-archive" => Ok(Format::Oci),
         _ => Err("use docker-archive or oci-archive".to_owned()),
     })?;
     let output = parsed.last("output").filter(|path| !path.is_empty()).map(str::to_owned);
-    Ok(Save { archive: archive.unwrap_or(Archive::Docker), output, images: parsed.arguments })
+    Ok(Save { format: format.unwrap_or(Format::Docker), output, images: parsed.arguments })
 }
 
 #[cfg(test)]
@@ -54,8 +48,8 @@ mod tests {
 
     #[test]
     fn archives() {
-        assert_eq!(read(words(&COMMAND, "a").unwrap()).unwrap().archive, Archive::Docker);
-        assert_eq!(read(words(&COMMAND, "--format oci-archive a").unwrap()).unwrap().archive, Archive::Oci);
+        assert_eq!(read(words(&COMMAND, "a").unwrap()).unwrap().format, Format::Docker);
+        assert_eq!(read(words(&COMMAND, "--format oci-archive a").unwrap()).unwrap().format, Format::Oci);
         assert!(read(words(&COMMAND, "--format zip a").unwrap()).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! `brig start`.
 
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use super::common;
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 
 /// The command.
 pub static COMMAND: Command = Command {

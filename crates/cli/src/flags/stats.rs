@@ -1,7 +1,7 @@
 //! `brig stats`.
 
-use super::{Command, Example, Flag, Parsed, Positional};
 use super::common;
+use super::{Command, Example, Flag, Parsed, Positional};
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -19,9 +19,7 @@ pub static COMMAND: Command = Command {
     absent: &[],
     positional: Positional::ANY,
     flags_first: false,
-    examples: &[
-        Example { about: "One look at all running containers", line: "brig stats --no-stream" },
-    ],
+    examples: &[Example { about: "One look at all running containers", line: "brig stats --no-stream" }],
 };
 
 /// What `stats` was asked for.

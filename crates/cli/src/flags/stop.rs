@@ -1,7 +1,7 @@
 //! `brig stop`.
 
-use super::{Command, Example, Misuse, Parsed, Positional};
 use super::common;
+use super::{Command, Example, Misuse, Parsed, Positional};
 use kernel::signal::Signal;
 
 /// The command.
@@ -15,9 +15,7 @@ pub static COMMAND: Command = Command {
     absent: &[],
     positional: Positional::at_least(1),
     flags_first: false,
-    examples: &[
-        Example { about: "Give a container a minute to end by itself", line: "brig stop -t 60 db" },
-    ],
+    examples: &[Example { about: "Give a container a minute to end by itself", line: "brig stop -t 60 db" }],
 };
 
 /// What `stop` was asked for.

@@ -13,7 +13,5 @@ pub static COMMAND: Command = Command {
     absent: &[],
     positional: Positional::exactly(2),
     flags_first: false,
-    examples: &[
-        Example { about: "A name for a registry of one's own", line: "brig tag web localhost:5000/web:1" },
-    ],
+    examples: &[Example { about: "A name for a registry of one's own", line: "brig tag web localhost:5000/web:1" }],
 };

@@ -1,8 +1,8 @@
 //! `brig update`.
 
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use super::container;
 use super::value::restart;
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use engine::options::{Resources, Restart};
 
 /// The command.
@@ -13,7 +13,8 @@ pub static COMMAND: Command = Command {
     details: "",
     aliases: &["container update"],
     flags: &[&[
-        Flag::value("blkio-weight", "uint16", "Block IO (relative weight), between 10 and 1000, or 0 to disable").default("0"),
+        Flag::value("blkio-weight", "uint16", "Block IO (relative weight), between 10 and 1000, or 0 to disable")
+            .default("0"),
         Flag::value("cpu-period", "int", "Limit CPU CFS (Completely Fair Scheduler) period"),
         Flag::value("cpu-quota", "int", "Limit CPU CFS (Completely Fair Scheduler) quota"),
         Flag::value("cpu-shares", "int", "CPU shares (relative weight)").short('c'),
@@ -29,9 +30,10 @@ pub static COMMAND: Command = Command {
     absent: &["cpu-rt-period", "cpu-rt-runtime"],
     positional: Positional::at_least(1),
     flags_first: false,
-    examples: &[
-        Example { about: "More memory for a running container", line: "brig update -m 500m --memory-swap 1g db" },
-    ],
+    examples: &[Example {
+        about: "More memory for a running container",
+        line: "brig update -m 500m --memory-swap 1g db",
+    }],
 };
 
 /// What `update` was asked for.
@@ -46,7 +48,11 @@ pub fn read(parsed: Parsed) -> Result<Update, Misuse> {
     if parsed.is_empty() {
         return Err(parsed.misuse("you must provide one or more flags when using this command"));
     }
-    Ok(Update { resources: container::limits(&parsed)?, restart: parsed.one("restart", restart::parse)?, containers: parsed.arguments })
+    Ok(Update {
+        resources: container::limits(&parsed)?,
+        restart: parsed.one("restart", restart::parse)?,
+        containers: parsed.arguments,
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `brig version`.
 
-use super::{Command, Example, Parsed, Positional};
 use super::common;
+use super::{Command, Example, Parsed, Positional};
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -14,9 +14,7 @@ pub static COMMAND: Command = Command {
     absent: &[],
     positional: Positional::NONE,
     flags_first: false,
-    examples: &[
-        Example { about: "The version alone", line: "brig version -f '{{.Version}}'" },
-    ],
+    examples: &[Example { about: "The version alone", line: "brig version -f '{{.Version}}'" }],
 };
 
 /// The `--format` of `version`.

@@ -18,7 +18,16 @@ pub static CREATE: Command = Command {
         Flag::value("opt", "map", "Set driver specific options").short('o'),
     ]],
     absent: &[
-        "availability", "group", "limit-bytes", "required-bytes", "scope", "secret", "sharing", "topology-preferred", "topology-required", "type",
+        "availability",
+        "group",
+        "limit-bytes",
+        "required-bytes",
+        "scope",
+        "secret",
+        "sharing",
+        "topology-preferred",
+        "topology-required",
+        "type",
     ],
     positional: Positional::between(0, 1),
     flags_first: false,
@@ -85,7 +94,8 @@ pub struct Create {
 pub fn read_create(parsed: &Parsed) -> Result<Create, Misuse> {
     let name = parsed.last("name").filter(|name| !name.is_empty());
     if name.is_some() && !parsed.arguments.is_empty() {
-        return Err(parsed.misuse("conflicting options: cannot specify a volume-name through both --name and as a positional arg"));
+        return Err(parsed
+            .misuse("conflicting options: cannot specify a volume-name through both --name and as a positional arg"));
     }
     Ok(Create {
         name: name.or(parsed.arguments.first().map(String::as_str)).filter(|name| !name.is_empty()).map(str::to_owned),
@@ -104,7 +114,11 @@ pub struct Ls {
 
 /// Reads the flags of `volume ls`.
 pub fn read_ls(parsed: &Parsed) -> Result<Ls, Misuse> {
-    Ok(Ls { filters: parsed.each("filter", pair::filter)?, format: parsed.last("format").map(str::to_owned), quiet: parsed.on("quiet") })
+    Ok(Ls {
+        filters: parsed.each("filter", pair::filter)?,
+        format: parsed.last("format").map(str::to_owned),
+        quiet: parsed.on("quiet"),
+    })
 }
 
 /// What `volume rm` was asked for.

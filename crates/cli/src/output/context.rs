@@ -17,7 +17,8 @@ impl Row {
     /// A row of columns with texts.
     pub fn new(columns: impl IntoIterator<Item = (&'static str, String)>, labels: BTreeMap<String, String>) -> Row {
         let sorted: BTreeMap<&str, String> = columns.into_iter().collect();
-        let fields: Map<String, Value> = sorted.into_iter().map(|(name, text)| (name.to_owned(), Value::String(text))).collect();
+        let fields: Map<String, Value> =
+            sorted.into_iter().map(|(name, text)| (name.to_owned(), Value::String(text))).collect();
         Row { fields: Value::Object(fields), labels }
     }
 }

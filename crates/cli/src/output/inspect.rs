@@ -47,11 +47,33 @@ fn indented(objects: &[Value]) -> String {
 struct Struct;
 
 const MAPS: [&str; 14] = [
-    "Labels", "Annotations", "Sysctls", "Tmpfs", "Ports", "PortBindings", "Networks", "ExposedPorts", "Volumes", "Options", "DriverOpts", "StorageOpt",
-    "LogConfig.Config", "GraphDriver.Data",
+    "Labels",
+    "Annotations",
+    "Sysctls",
+    "Tmpfs",
+    "Ports",
+    "PortBindings",
+    "Networks",
+    "ExposedPorts",
+    "Volumes",
+    "Options",
+    "DriverOpts",
+    "StorageOpt",
+    "LogConfig.Config",
+    "GraphDriver.Data",
 ];
-const POINTERS: [&str; 10] =
-    ["Health", "Healthcheck", "Init", "PidsLimit", "MemorySwappiness", "StopTimeout", "IPAMConfig", "SizeRw", "SizeRootFs", "Platform"];
+const POINTERS: [&str; 10] = [
+    "Health",
+    "Healthcheck",
+    "Init",
+    "PidsLimit",
+    "MemorySwappiness",
+    "StopTimeout",
+    "IPAMConfig",
+    "SizeRw",
+    "SizeRootFs",
+    "Platform",
+];
 /// Fields that are left out when empty, by the object that they belong to.
 const OMITTED: [(&str, Kind); 20] = [
     ("State.Health", Kind::Pointer),
@@ -124,18 +146,31 @@ mod tests {
 
     #[test]
     fn as_dockers_structs() {
-        assert_eq!(show("{{.Config.Entrypoint}} {{.HostConfig.PidsLimit}} {{.HostConfig.CapAdd}} {{.Config.Volumes}}").unwrap(), "[] <nil> [] map[]\n");
+        assert_eq!(
+            show("{{.Config.Entrypoint}} {{.HostConfig.PidsLimit}} {{.HostConfig.CapAdd}} {{.Config.Volumes}}")
+                .unwrap(),
+            "[] <nil> [] map[]\n"
+        );
         assert_eq!(show("{{.Config.Labels.foo}} {{index .Config.Labels \"a\"}}").unwrap(), "<no value> b\n");
-        assert_eq!(show("{{.HostConfig.RestartPolicy}} {{.HostConfig.LogConfig.Config}}").unwrap(), "{no 0} map[max-size:1m]\n");
+        assert_eq!(
+            show("{{.HostConfig.RestartPolicy}} {{.HostConfig.LogConfig.Config}}").unwrap(),
+            "{no 0} map[max-size:1m]\n"
+        );
         assert_eq!(show("{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}").unwrap(), "none\n");
         assert_eq!(show("{{.HostConfig.Tmpfs}}{{.Config.StopSignal}}").unwrap(), "map[]\n");
-        assert_eq!(show("{{.Foo}}").unwrap_err(), "template parsing error: template: :1:2: executing \"\" at <.Foo>: map has no entry for key \"Foo\"");
+        assert_eq!(
+            show("{{.Foo}}").unwrap_err(),
+            "template parsing error: template: :1:2: executing \"\" at <.Foo>: map has no entry for key \"Foo\""
+        );
     }
 
     #[test]
     fn json_forms() {
         let objects = [json!({"a": ["x\n  y"], "b": {}, "c": []})];
-        assert_eq!(render(&objects, None).unwrap(), "[\n    {\n        \"a\": [\n            \"x\\n  y\"\n        ],\n        \"b\": {},\n        \"c\": []\n    }\n]\n");
+        assert_eq!(
+            render(&objects, None).unwrap(),
+            "[\n    {\n        \"a\": [\n            \"x\\n  y\"\n        ],\n        \"b\": {},\n        \"c\": []\n    }\n]\n"
+        );
         assert_eq!(render(&[], None).unwrap(), "[]\n");
         assert_eq!(render(&objects, Some("json")).unwrap(), "[{\"a\":[\"x\\n  y\"],\"b\":{},\"c\":[]}]\n");
     }

@@ -34,7 +34,8 @@ impl Listing {
             },
         };
         let source = source.replace("\\t", "\t").replace("\\n", "\n");
-        let template = Template::parse(&source).map_err(|problem| Failure::template(format!("template parsing error: {problem}")))?;
+        let template = Template::parse(&source)
+            .map_err(|problem| Failure::template(format!("template parsing error: {problem}")))?;
         Ok(Format { template, is_table })
     }
 
@@ -58,7 +59,8 @@ impl Listing {
     }
 
     fn header(&self, template: &Template) -> Result<String, Failure> {
-        let names: Map<String, Value> = self.columns.iter().map(|(field, header)| ((*field).to_owned(), Value::from(*header))).collect();
+        let names: Map<String, Value> =
+            self.columns.iter().map(|(field, header)| ((*field).to_owned(), Value::from(*header))).collect();
         let mut line = String::new();
         let done = template.run(&Value::Object(names), &HeaderShape, &mut line);
         done.map_err(|problem| Failure::message(format!("failed to execute template: {problem}")))?;
@@ -78,7 +80,8 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    static LIST: Listing = Listing { columns: &[("ID", "CONTAINER ID"), ("Names", "NAMES")], type_name: "*formatter.ContainerContext" };
+    static LIST: Listing =
+        Listing { columns: &[("ID", "CONTAINER ID"), ("Names", "NAMES")], type_name: "*formatter.ContainerContext" };
 
     fn show(format: &str) -> Result<String, String> {
         let labels = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
@@ -92,9 +95,15 @@ mod tests {
         assert_eq!(show("json").unwrap(), "{\"ID\":\"8f2a\",\"Names\":\"\\u003cc1\\u003e\"}\n");
         assert_eq!(show("{{json .Names}}").unwrap(), "\"<c1>\"\n");
         assert_eq!(show("{{.ID}}\\t{{.Names}}").unwrap(), "8f2a\t<c1>\n");
-        assert_eq!(show("table {{.ID}}\\t{{upper .Names}}\\t{{.Label \"a\"}}").unwrap(), "CONTAINER ID   NAMES     a\n8f2a           <C1>      b\n");
+        assert_eq!(
+            show("table {{.ID}}\\t{{upper .Names}}\\t{{.Label \"a\"}}").unwrap(),
+            "CONTAINER ID   NAMES     a\n8f2a           <C1>      b\n"
+        );
         assert_eq!(show("table {{.ID}}\\t{{lower .Names}}").unwrap(), "CONTAINER ID   NAMES\n8f2a           <c1>\n");
-        assert_eq!(show("{{.Foo}}").unwrap_err(), "failed to execute template: template: :1:2: executing \"\" at <.Foo>: can't evaluate field Foo in type *formatter.ContainerContext");
+        assert_eq!(
+            show("{{.Foo}}").unwrap_err(),
+            "failed to execute template: template: :1:2: executing \"\" at <.Foo>: can't evaluate field Foo in type *formatter.ContainerContext"
+        );
         assert_eq!(show("{{.Foo").unwrap_err(), "template parsing error: template: :1: unclosed action");
     }
 }

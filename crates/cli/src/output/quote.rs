@@ -28,7 +28,8 @@ pub fn quoted(text: &str) -> String {
 
 /// Words as one line; those with a space in single quotes, as docker's lists show a command.
 pub fn command_line(words: &[String]) -> String {
-    let words: Vec<String> = words.iter().map(|word| if word.contains(' ') { format!("'{word}'") } else { word.clone() }).collect();
+    let words: Vec<String> =
+        words.iter().map(|word| if word.contains(' ') { format!("'{word}'") } else { word.clone() }).collect();
     words.join(" ")
 }
 

@@ -119,7 +119,7 @@ fn mounts(engine: &Engine, record: &Record) -> Vec<Value> {
         json!({
             "Type": "volume",
             "Name": volume.name,
-            "Source": engine.paths().volumes().join(&volume.name).join("_data").to_string_lossy(),
+            "Source": engine::volumes::data_path(engine, &volume.name).to_string_lossy(),
             "Destination": volume.target,
             "Driver": "local",
             "Mode": if volume.read_only { "ro" } else { "" },

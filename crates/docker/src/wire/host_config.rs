@@ -50,7 +50,8 @@ pub fn host_config(options: &Options) -> Value {
     if !structured.is_empty() {
         fields.insert("Mounts".to_owned(), Value::Array(structured));
     }
-    let (masked, read_only): (&[&str], &[&str]) = if security.privileged { (&[], &[]) } else { (&MASKED_PATHS, &READONLY_PATHS) };
+    let (masked, read_only): (&[&str], &[&str]) =
+        if security.privileged { (&[], &[]) } else { (&MASKED_PATHS, &READONLY_PATHS) };
     fields.insert("MaskedPaths".to_owned(), if security.privileged { Value::Null } else { json!(masked) });
     fields.insert("ReadonlyPaths".to_owned(), if security.privileged { Value::Null } else { json!(read_only) });
     if options.process.init {
@@ -183,7 +184,9 @@ fn structured(mount: &Mount) -> Option<Value> {
             }
             ("bind", path.as_str(), ("BindOptions", bind))
         }
-        MountSource::Tmpfs { size_bytes, mode, options } if options.is_empty() && (size_bytes.is_some() || mode.is_some()) => {
+        MountSource::Tmpfs { size_bytes, mode, options }
+            if options.is_empty() && (size_bytes.is_some() || mode.is_some()) =>
+        {
             let mut tmpfs = Map::new();
             if let Some(size) = size_bytes {
                 tmpfs.insert("SizeBytes".to_owned(), (*size).into());
@@ -212,7 +215,9 @@ fn structured(mount: &Mount) -> Option<Value> {
 /// Those of `--tmpfs`, with their options.
 fn tmpfs(mounts: &[Mount]) -> BTreeMap<&str, String> {
     let own = mounts.iter().filter_map(|mount| match &mount.source {
-        MountSource::Tmpfs { size_bytes: None, mode: None, options } => Some((mount.target.as_str(), options.join(","))),
+        MountSource::Tmpfs { size_bytes: None, mode: None, options } => {
+            Some((mount.target.as_str(), options.join(",")))
+        }
         _ => None,
     });
     own.collect()
@@ -297,7 +302,10 @@ mod tests {
     #[test]
     fn docker_defaults() {
         let value = host_config(&Options::default());
-        assert_eq!((&value["Binds"], &value["CapAdd"], &value["PidsLimit"]), (&Value::Null, &Value::Null, &Value::Null));
+        assert_eq!(
+            (&value["Binds"], &value["CapAdd"], &value["PidsLimit"]),
+            (&Value::Null, &Value::Null, &Value::Null)
+        );
         assert_eq!(value["RestartPolicy"], json!({ "Name": "no", "MaximumRetryCount": 0 }));
         assert_eq!(value["ShmSize"], 67_108_864);
         assert!(value.get("Init").is_none() && value.get("Tmpfs").is_none());

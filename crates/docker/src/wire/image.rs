@@ -10,10 +10,12 @@ use spec::image::{Config, Healthcheck};
 pub fn inspect(engine: &Engine, image: &Image) -> Value {
     let config = &image.config;
     let names = |names: Vec<String>| Value::from(names);
-    // Docker shows the comment of the last step that has one.
-    let comment = config.history.iter().rev().map(|step| step.comment.as_str()).find(|comment| !comment.is_empty()).unwrap_or_default();
+    // The image's own, else that of the last step that has one.
+    let last = config.history.iter().rev().map(|step| step.comment.as_str()).find(|comment| !comment.is_empty());
+    let comment = if config.comment.is_empty() { last.unwrap_or_default() } else { &config.comment };
     let layers: Vec<String> = config.rootfs.diff_ids.iter().map(ToString::to_string).collect();
-    let directories: Vec<String> = image.layers(engine.store()).iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    let directories: Vec<String> =
+        image.layers(engine.store()).iter().map(|path| path.to_string_lossy().into_owned()).collect();
     let mut object = json!({
         "Id": image.id.to_string(),
         "RepoTags": names(image.tags().map(|name| name.familiar()).collect()),
@@ -111,7 +113,8 @@ mod tests {
             value.to_string(),
             r#"{"Cmd":null,"Entrypoint":null,"Env":null,"Labels":null,"OnBuild":null,"User":"","Volumes":null,"WorkingDir":""}"#
         );
-        let config = Config { cmd: vec!["sh".to_owned()], exposed_ports: ["80/tcp".to_owned()].into(), ..Config::default() };
+        let config =
+            Config { cmd: vec!["sh".to_owned()], exposed_ports: ["80/tcp".to_owned()].into(), ..Config::default() };
         assert_eq!(process(&config)["ExposedPorts"], json!({"80/tcp": {}}));
     }
 

@@ -22,6 +22,7 @@ fn list_or_null(list: &[String]) -> Value {
 
 /// A set as docker writes it: `{"80/tcp": {}}`, `null` when empty.
 fn set_or_null<'a>(names: impl Iterator<Item = &'a String>) -> Value {
-    let map: serde_json::Map<String, Value> = names.map(|name| (name.clone(), Value::Object(serde_json::Map::new()))).collect();
+    let map: serde_json::Map<String, Value> =
+        names.map(|name| (name.clone(), Value::Object(serde_json::Map::new()))).collect();
     if map.is_empty() { Value::Null } else { Value::Object(map) }
 }

@@ -18,6 +18,7 @@ pub fn inspect(volume: &Volume) -> Value {
 }
 
 fn map_or_null(map: &BTreeMap<String, String>) -> Value {
-    let object: Map<String, Value> = map.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
+    let object: Map<String, Value> =
+        map.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
     if object.is_empty() { Value::Null } else { Value::Object(object) }
 }

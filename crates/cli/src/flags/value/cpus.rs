@@ -4,7 +4,8 @@
 pub fn parse(text: &str) -> Result<i64, String> {
     let bad = || format!("failed to parse {text} as a rational number");
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if (whole.is_empty() && fraction.is_empty()) || !(whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit())) {
+    if (whole.is_empty() && fraction.is_empty()) || !(whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()))
+    {
         return Err(bad());
     }
     let fraction = fraction.trim_end_matches('0');
@@ -22,7 +23,13 @@ mod tests {
 
     #[test]
     fn decimals() {
-        for (text, nano) in [("1", 1_000_000_000), ("0.2", 200_000_000), (".5", 500_000_000), ("1.250000000000", 1_250_000_000), ("2.", 2_000_000_000)] {
+        for (text, nano) in [
+            ("1", 1_000_000_000),
+            ("0.2", 200_000_000),
+            (".5", 500_000_000),
+            ("1.250000000000", 1_250_000_000),
+            ("2.", 2_000_000_000),
+        ] {
             assert_eq!(parse(text), Ok(nano), "{text}");
         }
         assert_eq!(parse("0.0000000001"), Err("value is too precise".to_owned()));

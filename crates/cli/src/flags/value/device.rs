@@ -16,7 +16,9 @@ pub fn parse(text: &str) -> Result<Device, String> {
         return Err(format!("bad mode specified: {permissions}"));
     }
     if !host.starts_with('/') {
-        return Err(format!("invalid device specification: {host:?} is not an absolute path (CDI names are not supported)"));
+        return Err(format!(
+            "invalid device specification: {host:?} is not an absolute path (CDI names are not supported)"
+        ));
     }
     if !container.starts_with('/') {
         return Err(format!("invalid device specification: {container:?} is not an absolute path"));
@@ -25,7 +27,9 @@ pub fn parse(text: &str) -> Result<Device, String> {
 }
 
 fn is_mode(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 3 && text.char_indices().all(|(at, c)| "rwm".contains(c) && !text[..at].contains(c))
+    !text.is_empty()
+        && text.len() <= 3
+        && text.char_indices().all(|(at, c)| "rwm".contains(c) && !text[..at].contains(c))
 }
 
 #[cfg(test)]

@@ -69,7 +69,8 @@ pub fn point_in_time(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         return now.nanoseconds().checked_sub(before).map(Timestamp::from_nanoseconds).ok_or_else(bad);
     }
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if !seconds.is_empty() && fraction.len() <= 9 && seconds.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+    if !seconds.is_empty() && fraction.len() <= 9 && seconds.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit())
+    {
         let seconds: i64 = seconds.parse().map_err(|_| bad())?;
         let nanoseconds: i64 = format!("{fraction:0<9}").parse().map_err(|_| bad())?;
         let whole = seconds.checked_mul(1_000_000_000).and_then(|whole| whole.checked_add(nanoseconds));
@@ -91,7 +92,16 @@ mod tests {
     #[test]
     fn gos_durations() {
         let second = 1_000_000_000;
-        for (text, nanoseconds) in [("1m30s", 90 * second), ("300ms", 300_000_000), ("1.5h", 5400 * second), ("0", 0), ("-2s", -2 * second), (".5s", 500_000_000), ("1us", 1000), ("7ns", 7)] {
+        for (text, nanoseconds) in [
+            ("1m30s", 90 * second),
+            ("300ms", 300_000_000),
+            ("1.5h", 5400 * second),
+            ("0", 0),
+            ("-2s", -2 * second),
+            (".5s", 500_000_000),
+            ("1us", 1000),
+            ("7ns", 7),
+        ] {
             assert_eq!(parse(text), Ok(nanoseconds), "{text}");
         }
         assert_eq!(parse("5x"), Err("time: unknown unit \"x\" in duration \"5x\"".into()));

@@ -15,9 +15,15 @@ pub fn parse(driver: Option<&str>, options: &[(String, String)]) -> Result<Log, 
         match (driver, key.as_str()) {
             (LogDriver::JsonFile, "max-size") => log.max_size_bytes = max_size(value)?,
             (LogDriver::JsonFile, "max-file") => {
-                log.max_files = value.parse().ok().filter(|count| *count > 0).ok_or_else(|| format!("invalid max-file {value:?}: use 1 or more"))?;
+                log.max_files = value
+                    .parse()
+                    .ok()
+                    .filter(|count| *count > 0)
+                    .ok_or_else(|| format!("invalid max-file {value:?}: use 1 or more"))?;
             }
-            (LogDriver::JsonFile, _) => return Err(format!("unknown log opt '{key}' for json-file log driver (use max-size or max-file)")),
+            (LogDriver::JsonFile, _) => {
+                return Err(format!("unknown log opt '{key}' for json-file log driver (use max-size or max-file)"));
+            }
             (LogDriver::None, _) => return Err(format!("unknown log opt '{key}' for none log driver")),
         }
         log.options.insert(key.clone(), value.clone());

@@ -61,8 +61,14 @@ impl Fields {
             // Meant for macOS; without effect on Linux, in docker too.
             "consistency" => {}
             "bind-propagation" => match value {
-                "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => self.propagation = value.to_owned(),
-                _ => return Err(format!("invalid value for {key}: {value} (use rprivate, private, rshared, shared, rslave or slave)")),
+                "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => {
+                    self.propagation = value.to_owned()
+                }
+                _ => {
+                    return Err(format!(
+                        "invalid value for {key}: {value} (use rprivate, private, rshared, shared, rslave or slave)"
+                    ));
+                }
             },
             "bind-recursive" => match value {
                 "enabled" => self.non_recursive = false,
@@ -78,7 +84,8 @@ impl Fields {
             }
             "tmpfs-mode" => {
                 let mode = u32::from_str_radix(value, 8).ok().filter(|mode| *mode <= 0o7777);
-                self.tmpfs_mode = Some(mode.ok_or_else(|| format!("invalid value for {key}: {value} (octal, at most 7777)"))?);
+                self.tmpfs_mode =
+                    Some(mode.ok_or_else(|| format!("invalid value for {key}: {value} (octal, at most 7777)"))?);
             }
             _ => return Err(format!("unexpected key '{key}' in '{field}'")),
         }
@@ -99,7 +106,8 @@ impl Fields {
         }
         volume::check_target(&self.target)?;
         let kind = self.kind.as_deref().unwrap_or("volume");
-        for (group, field) in [("bind", &self.bind_field), ("volume", &self.volume_field), ("tmpfs", &self.tmpfs_field)] {
+        for (group, field) in [("bind", &self.bind_field), ("volume", &self.volume_field), ("tmpfs", &self.tmpfs_field)]
+        {
             if field.is_some() && group != kind {
                 return Err(format!("cannot mix '{group}-*' options with mount type '{kind}'"));
             }
@@ -186,17 +194,26 @@ mod tests {
     fn the_three_types() {
         let bind = parse("type=bind,source=/x,dst=/y,ro,bind-propagation=shared").unwrap();
         assert!(bind.read_only);
-        assert!(matches!(bind.source, MountSource::Bind { path, create: false, propagation, .. } if path == "/x" && propagation == "shared"));
+        assert!(
+            matches!(bind.source, MountSource::Bind { path, create: false, propagation, .. } if path == "/x" && propagation == "shared")
+        );
         let volume = parse("source=v1,target=/y,volume-nocopy,volume-label=a=b,readonly=false").unwrap();
         assert!(!volume.read_only);
-        assert!(matches!(volume.source, MountSource::Volume { name: Some(_), copy: false, labels, .. } if labels["a"] == "b"));
+        assert!(
+            matches!(volume.source, MountSource::Volume { name: Some(_), copy: false, labels, .. } if labels["a"] == "b")
+        );
         let tmpfs = parse("type=tmpfs,destination=/t,tmpfs-size=1m,tmpfs-mode=1770").unwrap();
-        assert_eq!(tmpfs.source, MountSource::Tmpfs { size_bytes: Some(1 << 20), mode: Some(0o1770), options: Vec::new() });
+        assert_eq!(
+            tmpfs.source,
+            MountSource::Tmpfs { size_bytes: Some(1 << 20), mode: Some(0o1770), options: Vec::new() }
+        );
     }
 
     #[test]
     fn quoting() {
-        assert!(matches!(parse("type=bind,\"source=/a,b\",dst=/y").unwrap().source, MountSource::Bind { path, .. } if path == "/a,b"));
+        assert!(
+            matches!(parse("type=bind,\"source=/a,b\",dst=/y").unwrap().source, MountSource::Bind { path, .. } if path == "/a,b")
+        );
         assert_eq!(record("\"a\"\"b\",c").unwrap(), ["a\"b", "c"]);
         for text in ["\"a", "a\"b", "\"a\"b"] {
             assert!(record(text).is_err(), "{text}");
@@ -209,8 +226,20 @@ mod tests {
         assert_eq!(problem("type=foo"), "target is required");
         assert_eq!(problem("foo"), "invalid field 'foo' must be a key=value pair");
         assert_eq!(problem("type=bind,foo=x,dst=/x"), "unexpected key 'foo' in 'foo=x'");
-        assert_eq!(problem("type=bind,src=/a,dst=/x,volume-nocopy"), "cannot mix 'volume-*' options with mount type 'bind'");
-        for text in ["type=foo,dst=/x", "type=bind,dst=/x", "type=tmpfs,src=a,dst=/x", "dst=x", "dst=/", "type=tmpfs,dst=/x,tmpfs-mode=9", "src=a/b,dst=/x", "dst=/x,ro=maybe"] {
+        assert_eq!(
+            problem("type=bind,src=/a,dst=/x,volume-nocopy"),
+            "cannot mix 'volume-*' options with mount type 'bind'"
+        );
+        for text in [
+            "type=foo,dst=/x",
+            "type=bind,dst=/x",
+            "type=tmpfs,src=a,dst=/x",
+            "dst=x",
+            "dst=/",
+            "type=tmpfs,dst=/x,tmpfs-mode=9",
+            "src=a/b,dst=/x",
+            "dst=/x,ro=maybe",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

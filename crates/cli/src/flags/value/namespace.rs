@@ -65,7 +65,13 @@ mod tests {
         assert_eq!(ipc("none"), Ok(Ipc::None));
         assert_eq!(network("host"), Ok(Network::Host));
         assert_eq!(host("host"), Ok(true));
-        assert!(pid("foo").is_err() && pid("container:").is_err() && ipc("foo").is_err() && network("bridge").is_err() && host("x").is_err());
+        assert!(
+            pid("foo").is_err()
+                && pid("container:").is_err()
+                && ipc("foo").is_err()
+                && network("bridge").is_err()
+                && host("x").is_err()
+        );
         assert_eq!(host_or_private("private"), Ok(false));
     }
 }

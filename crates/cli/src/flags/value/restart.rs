@@ -21,7 +21,11 @@ pub fn parse(text: &str) -> Result<Restart, String> {
                 None => 0,
             },
         },
-        _ => return Err(format!("unknown policy '{name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'")),
+        _ => {
+            return Err(format!(
+                "unknown policy '{name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
+            ));
+        }
     })
 }
 

@@ -7,7 +7,15 @@ pub fn parse(text: &str) -> Result<(String, String), String> {
     let name = name.trim().replace('/', ".");
     let own = matches!(
         name.as_str(),
-        "kernel.msgmax" | "kernel.msgmnb" | "kernel.msgmni" | "kernel.sem" | "kernel.shmall" | "kernel.shmmax" | "kernel.shmmni" | "kernel.shm_rmid_forced" | "kernel.domainname"
+        "kernel.msgmax"
+            | "kernel.msgmnb"
+            | "kernel.msgmni"
+            | "kernel.sem"
+            | "kernel.shmall"
+            | "kernel.shmmax"
+            | "kernel.shmmni"
+            | "kernel.shm_rmid_forced"
+            | "kernel.domainname"
     );
     if !own && !name.starts_with("net.") && !name.starts_with("fs.mqueue.") {
         return Err(refused());

@@ -3,8 +3,34 @@
 use engine::options::{Mount, MountSource};
 
 const WORDS: [&str; 28] = [
-    "defaults", "rw", "ro", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "sync", "async", "dirsync", "atime", "noatime", "diratime", "nodiratime",
-    "relatime", "norelatime", "strictatime", "nostrictatime", "private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable", "runbindable",
+    "defaults",
+    "rw",
+    "ro",
+    "exec",
+    "noexec",
+    "suid",
+    "nosuid",
+    "dev",
+    "nodev",
+    "sync",
+    "async",
+    "dirsync",
+    "atime",
+    "noatime",
+    "diratime",
+    "nodiratime",
+    "relatime",
+    "norelatime",
+    "strictatime",
+    "nostrictatime",
+    "private",
+    "rprivate",
+    "shared",
+    "rshared",
+    "slave",
+    "rslave",
+    "unbindable",
+    "runbindable",
 ];
 const KEYS: [&str; 7] = ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"];
 
@@ -24,8 +50,13 @@ pub fn parse(text: &str) -> Result<Mount, String> {
             return Err(format!("invalid tmpfs option {option:?}"));
         }
     }
-    let read_only = options.iter().rev().find(|option| *option == "ro" || *option == "rw").is_some_and(|option| option == "ro");
-    Ok(Mount { target: target.to_owned(), read_only, source: MountSource::Tmpfs { size_bytes: None, mode: None, options } })
+    let read_only =
+        options.iter().rev().find(|option| *option == "ro" || *option == "rw").is_some_and(|option| option == "ro");
+    Ok(Mount {
+        target: target.to_owned(),
+        read_only,
+        source: MountSource::Tmpfs { size_bytes: None, mode: None, options },
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,21 @@ use engine::options::Ulimit;
 
 /// Names of setrlimit(2) without `RLIMIT_`.
 const NAMES: [&str; 15] = [
-    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
 ];
 
 /// One limit; `-1` and `unlimited` are no limit, a hard limit left out is the soft one.
@@ -40,7 +54,10 @@ mod tests {
         assert_eq!((ulimit.soft, ulimit.hard), (100, u64::MAX));
         assert_eq!(parse("core=0").unwrap().hard, 0);
         assert_eq!(parse("nofile"), Err("invalid ulimit argument: nofile".into()));
-        assert_eq!(parse("nofile=2:1"), Err("ulimit soft limit must be less than or equal to hard limit: 2 > 1".into()));
+        assert_eq!(
+            parse("nofile=2:1"),
+            Err("ulimit soft limit must be less than or equal to hard limit: 2 > 1".into())
+        );
         for text in ["foo=1", "nofile=", "nofile=a", "nofile=1:b", "nofile=-2"] {
             assert!(parse(text).is_err(), "{text}");
         }

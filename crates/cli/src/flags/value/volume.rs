@@ -22,7 +22,12 @@ pub fn parse(text: &str) -> Result<Mount, String> {
             if flags.no_copy {
                 return Err(format!("invalid mode: {list} (nocopy is for volumes)"));
             }
-            MountSource::Bind { path: absolute(path)?, create: true, propagation: flags.propagation, non_recursive: false }
+            MountSource::Bind {
+                path: absolute(path)?,
+                create: true,
+                propagation: flags.propagation,
+                non_recursive: false,
+            }
         }
         name => {
             if let Some(name) = name {
@@ -113,18 +118,26 @@ mod tests {
     fn binds_volumes_and_anonymous() {
         let mount = parse("/tmp:/host:ro,rslave").unwrap();
         assert!(mount.read_only);
-        assert!(matches!(mount.source, MountSource::Bind { path, create: true, propagation, .. } if path == "/tmp" && propagation == "rslave"));
-        assert!(matches!(parse("v1:/data:nocopy").unwrap().source, MountSource::Volume { name: Some(name), copy: false, .. } if name == "v1"));
+        assert!(
+            matches!(mount.source, MountSource::Bind { path, create: true, propagation, .. } if path == "/tmp" && propagation == "rslave")
+        );
+        assert!(
+            matches!(parse("v1:/data:nocopy").unwrap().source, MountSource::Volume { name: Some(name), copy: false, .. } if name == "v1")
+        );
         assert!(matches!(parse("/data").unwrap().source, MountSource::Volume { name: None, copy: true, .. }));
         let here = std::env::current_dir().unwrap();
-        assert!(matches!(parse("./x/../y:/d").unwrap().source, MountSource::Bind { path, .. } if path == here.join("y").to_str().unwrap()));
+        assert!(
+            matches!(parse("./x/../y:/d").unwrap().source, MountSource::Bind { path, .. } if path == here.join("y").to_str().unwrap())
+        );
     }
 
     #[test]
     fn bad_specifications() {
         assert_eq!(parse("foo:bar:baz:q"), Err("invalid spec: foo:bar:baz:q: too many colons".into()));
         assert_eq!(parse("/a:/b:zz"), Err("invalid mode: zz".into()));
-        for text in ["", ":/x", "/x:", "v:d", "/a:/", "/a:/./", "v/w:/x", "-v:/x", "/a:/b:nocopy", "v1:/b:shared", "/a:/b:ro,"] {
+        for text in
+            ["", ":/x", "/x:", "v:d", "/a:/", "/a:/./", "v/w:/x", "-v:/x", "/a:/b:nocopy", "v1:/b:shared", "/a:/b:ro,"]
+        {
             assert!(parse(text).is_err(), "{text}");
         }
     }

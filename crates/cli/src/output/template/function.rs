@@ -11,8 +11,8 @@ use std::cmp::Ordering;
 pub const WIDTH_MAX: usize = 1 << 12;
 
 const NAMES: [&str; 27] = [
-    "and", "or", "not", "len", "index", "slice", "print", "printf", "println", "html", "js", "urlquery", "eq", "ne", "lt", "le", "gt", "ge", "json", "join",
-    "split", "lower", "upper", "title", "pad", "truncate", "call",
+    "and", "or", "not", "len", "index", "slice", "print", "printf", "println", "html", "js", "urlquery", "eq", "ne",
+    "lt", "le", "gt", "ge", "json", "join", "split", "lower", "upper", "title", "pad", "truncate", "call",
 ];
 
 /// Whether a function of that name exists.
@@ -34,7 +34,8 @@ pub fn call<'a>(name: &str, arguments: &[Val<'a>], shape: &dyn Shape) -> Result<
     if !counts.contains(&arguments.len()) {
         return Err(format!("wrong number of args for {name}: want {} got {}", counts.start(), arguments.len()));
     }
-    if shape.is_header() && matches!(name, "json" | "join" | "split" | "lower" | "upper" | "title" | "pad" | "truncate") {
+    if shape.is_header() && matches!(name, "json" | "join" | "split" | "lower" | "upper" | "title" | "pad" | "truncate")
+    {
         return Ok(arguments[0].clone());
     }
     let failed = |problem: String| format!("error calling {name}: {problem}");
@@ -137,8 +138,12 @@ fn index<'a>(arguments: &[Val<'a>]) -> Result<Val<'a>, String> {
             (Value::Null, _) if arguments[0].missing => return Err("index of untyped nil".to_owned()),
             (Value::Null, Value::String(_)) => Value::String(String::new()),
             (Value::Null, number) => return Err(format!("index out of range: {number}")),
-            (Value::Array(_) | Value::String(_), other) => return Err(format!("cannot index slice/array with type {}", print::type_name(other))),
-            (Value::Object(_), other) => return Err(format!("value has type {}; should be string", print::type_name(other))),
+            (Value::Array(_) | Value::String(_), other) => {
+                return Err(format!("cannot index slice/array with type {}", print::type_name(other)));
+            }
+            (Value::Object(_), other) => {
+                return Err(format!("value has type {}; should be string", print::type_name(other)));
+            }
             (other, _) => return Err(format!("can't index item of type {}", print::type_name(&other))),
         };
     }
@@ -183,7 +188,9 @@ fn equal_any(arguments: &[Val<'_>]) -> Result<bool, String> {
 fn equal(one: &Val<'_>, other: &Val<'_>) -> Result<bool, String> {
     match (&*one.json, &*other.json) {
         (Value::Number(_), Value::Number(_)) => Ok(order(one, other)? == Ordering::Equal),
-        (Value::Null, Value::String(text)) | (Value::String(text), Value::Null) => Ok(text.is_empty() && !one.missing && !other.missing),
+        (Value::Null, Value::String(text)) | (Value::String(text), Value::Null) => {
+            Ok(text.is_empty() && !one.missing && !other.missing)
+        }
         (a, b) if a.is_null() || b.is_null() => Ok(a == b),
         (Value::String(_), Value::String(_)) | (Value::Bool(_), Value::Bool(_)) => Ok(one.json == other.json),
         (Value::Array(_) | Value::Object(_), _) | (_, Value::Array(_) | Value::Object(_)) => {
@@ -201,7 +208,9 @@ fn order(one: &Val<'_>, other: &Val<'_>) -> Result<Ordering, String> {
             (Some(a), Some(b)) => Ok(a.cmp(&b)),
             _ => a.as_f64().and_then(|a| a.partial_cmp(&b.as_f64()?)).ok_or_else(failed),
         },
-        (Value::Bool(_), _) | (Value::Array(_), _) | (Value::Object(_), _) => Err("invalid type for comparison".to_owned()),
+        (Value::Bool(_), _) | (Value::Array(_), _) | (Value::Object(_), _) => {
+            Err("invalid type for comparison".to_owned())
+        }
         _ => Err(failed()),
     }
 }

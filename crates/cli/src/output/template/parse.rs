@@ -75,9 +75,9 @@ pub fn parse(source: &str) -> Result<Vec<Node>, String> {
     let mut parser = Parser { source, tokens, next: 0, variables: vec!["$".to_owned()], loops: 0, depth: 0 };
     let (nodes, end) = parser.list().map_err(located)?;
     match end {
-        End::Source => Ok(nodes),
-        End::End(at) => Err(located((at, "unexpected {{end}}".to_owned()))),
-        End::Else(at) => Err(located((at, "unexpected {{else}}".to_owned()))),
+        Stop::Source => Ok(nodes),
+        Stop::End(at) => Err(located((at, "unexpected {{end}}".to_owned()))),
+        Stop::Else(at) => Err(located((at, "unexpected {{else}}".to_owned()))),
     }
 }
 
@@ -86,7 +86,8 @@ pub fn line(source: &str, at: usize) -> usize {
     source.as_bytes()[..at.min(source.len())].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
-enum End {
+/// What ends a list of nodes.
+enum Stop {
     Source,
     End(usize),
     /// Position after the word: `{{else` with what follows not yet read.
@@ -133,12 +134,12 @@ impl Parser<'_> {
     }
 
     /// Nodes up to an `end`, an `else` or the end of the source.
-    fn list(&mut self) -> Result<(Vec<Node>, End), Problem> {
+    fn list(&mut self) -> Result<(Vec<Node>, Stop), Problem> {
         let mut nodes = Vec::new();
         loop {
             let at = self.at();
             match self.take() {
-                What::End => return Ok((nodes, End::Source)),
+                What::End => return Ok((nodes, Stop::Source)),
                 What::Text(text) => nodes.push(Node::Text(text)),
                 _ => {
                     self.skip_space();
@@ -146,11 +147,11 @@ impl Parser<'_> {
                         What::Word(word) if word == "end" => {
                             self.next += 1;
                             self.close("end")?;
-                            return Ok((nodes, End::End(at)));
+                            return Ok((nodes, Stop::End(at)));
                         }
                         What::Word(word) if word == "else" => {
                             self.next += 1;
-                            return Ok((nodes, End::Else(at)));
+                            return Ok((nodes, Stop::Else(at)));
                         }
                         _ => nodes.push(self.action()?),
                     }
@@ -217,9 +218,9 @@ impl Parser<'_> {
         let (then, end) = self.list()?;
         self.loops -= usize::from(word == "range");
         let otherwise = match end {
-            End::Source => return self.fail("unexpected EOF"),
-            End::End(_) => Vec::new(),
-            End::Else(_) => self.otherwise(word)?,
+            Stop::Source => return self.fail("unexpected EOF"),
+            Stop::End(_) => Vec::new(),
+            Stop::Else(_) => self.otherwise(word)?,
         };
         self.variables.truncate(scope);
         self.depth -= 1;
@@ -242,9 +243,9 @@ impl Parser<'_> {
             _ => {
                 self.close("else")?;
                 match self.list()? {
-                    (nodes, End::End(_)) => Ok(nodes),
-                    (_, End::Else(at)) => Err((at, "expected end; found {{else}}".to_owned())),
-                    (_, End::Source) => self.fail("unexpected EOF"),
+                    (nodes, Stop::End(_)) => Ok(nodes),
+                    (_, Stop::Else(at)) => Err((at, "expected end; found {{else}}".to_owned())),
+                    (_, Stop::Source) => self.fail("unexpected EOF"),
                 }
             }
         }
@@ -272,7 +273,10 @@ impl Parser<'_> {
             }
         }
         for later in commands.iter().skip(1) {
-            if !matches!(later.operands[0].what, Term::Function(_) | Term::Field(_) | Term::Variable(..) | Term::Parenthesis(..)) {
+            if !matches!(
+                later.operands[0].what,
+                Term::Function(_) | Term::Field(_) | Term::Variable(..) | Term::Parenthesis(..)
+            ) {
                 return self.fail("non executable command in pipeline stage 2".to_owned());
             }
         }
@@ -312,7 +316,11 @@ impl Parser<'_> {
     }
 
     fn known(&self, name: &str) -> Result<(), Problem> {
-        if self.variables.iter().any(|known| known == name) { Ok(()) } else { self.fail(format!("undefined variable {name:?}")) }
+        if self.variables.iter().any(|known| known == name) {
+            Ok(())
+        } else {
+            self.fail(format!("undefined variable {name:?}"))
+        }
     }
 
     fn call(&mut self) -> Result<Call, Problem> {
@@ -329,7 +337,10 @@ impl Parser<'_> {
         }
         match operands.first() {
             None => self.fail(format!("unexpected {} in operand", self.describe())),
-            Some(first) if operands.len() > 1 && matches!(first.what, Term::Nil | Term::Bool(_) | Term::Number(_) | Term::Text(_)) => {
+            Some(first)
+                if operands.len() > 1
+                    && matches!(first.what, Term::Nil | Term::Bool(_) | Term::Number(_) | Term::Text(_)) =>
+            {
                 self.fail(format!("can't give argument to non-function {}", first.text))
             }
             Some(_) => Ok(Call { operands }),

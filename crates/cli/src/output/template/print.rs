@@ -144,7 +144,10 @@ pub fn printf(format: &str, arguments: &[Val<'_>], shape: &dyn Shape) -> String 
         }
         let mut number = |letters: &mut std::iter::Peekable<std::str::Chars<'_>>| {
             if letters.next_if_eq(&'*').is_some() {
-                return next.next().and_then(|width| width.json.as_u64()).map_or(0, |width| usize::try_from(width).unwrap_or(0).min(WIDTH_MAX));
+                return next
+                    .next()
+                    .and_then(|width| width.json.as_u64())
+                    .map_or(0, |width| usize::try_from(width).unwrap_or(0).min(WIDTH_MAX));
             }
             let mut value = 0_usize;
             while let Some(digit) = letters.next_if(char::is_ascii_digit) {
@@ -187,7 +190,8 @@ impl Verb {
             ('s', _) => self.pad(cut(text), false),
             ('q', Value::String(text)) => self.pad(format!("{text:?}"), false),
             ('q', Value::Array(list)) => {
-                let items: Vec<String> = list.iter().map(|item| format!("{:?}", value(&Val::new(item.clone()), shape))).collect();
+                let items: Vec<String> =
+                    list.iter().map(|item| format!("{:?}", value(&Val::new(item.clone()), shape))).collect();
                 self.pad(format!("[{}]", items.join(" ")), false)
             }
             ('t', Value::Bool(_)) => self.pad(text, false),

@@ -111,7 +111,9 @@ impl<'a> State<'a, '_> {
             Some(items) => items,
             None => {
                 let text = print::value(&over, self.shape);
-                return Err(self.error(&branch.pipe.commands[0].operands[0], &format!("range can't iterate over {text}")));
+                return Err(
+                    self.error(&branch.pipe.commands[0].operands[0], &format!("range can't iterate over {text}"))
+                );
             }
         };
         if items.is_empty() {
@@ -204,7 +206,13 @@ impl<'a> State<'a, '_> {
         Ok(arguments)
     }
 
-    fn short_circuit(&mut self, or: bool, rest: &'a [Operand], dot: &Val<'a>, last: Option<Val<'a>>) -> Result<Val<'a>, String> {
+    fn short_circuit(
+        &mut self,
+        or: bool,
+        rest: &'a [Operand],
+        dot: &Val<'a>,
+        last: Option<Val<'a>>,
+    ) -> Result<Val<'a>, String> {
         let mut value = None;
         for operand in rest {
             let current = self.operand(operand, dot)?;
@@ -225,14 +233,17 @@ impl<'a> State<'a, '_> {
             Term::Text(text) => Ok(Val::new(Value::String(text.clone()))),
             Term::Field(names) => self.fields(operand, dot.clone(), names),
             Term::Variable(name, names) => {
-                let value = self.variables.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+                let value =
+                    self.variables.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone());
                 self.fields(operand, value.unwrap_or_else(Val::missing), names)
             }
             Term::Parenthesis(pipe, names) => {
                 let value = self.pipe(pipe, dot)?;
                 self.fields(operand, value, names)
             }
-            Term::Function(name) => function::call(name, &[], self.shape).map_err(|problem| self.error(operand, &problem)),
+            Term::Function(name) => {
+                function::call(name, &[], self.shape).map_err(|problem| self.error(operand, &problem))
+            }
         }
     }
 
@@ -288,9 +299,11 @@ fn items<'a>(over: &Val<'a>, shape: &dyn Shape) -> Option<Vec<(Val<'a>, Val<'a>)
         Cow::Borrowed(Value::Array(list)) => {
             list.iter().enumerate().map(|(index, item)| (number(index), child(Cow::Borrowed(item), "[]"))).collect()
         }
-        Cow::Owned(Value::Array(list)) => {
-            list.iter().enumerate().map(|(index, item)| (number(index), child(Cow::Owned(item.clone()), "[]"))).collect()
-        }
+        Cow::Owned(Value::Array(list)) => list
+            .iter()
+            .enumerate()
+            .map(|(index, item)| (number(index), child(Cow::Owned(item.clone()), "[]")))
+            .collect(),
         Cow::Borrowed(Value::Object(map)) => {
             let mut keys: Vec<_> = map.iter().collect();
             keys.sort_by_key(|(key, _)| *key);
@@ -304,7 +317,9 @@ fn items<'a>(over: &Val<'a>, shape: &dyn Shape) -> Option<Vec<(Val<'a>, Val<'a>)
         other => match &**other {
             Value::Null => Vec::new(),
             // A bound: `range 10` is Go's since 1.22, but nobody needs a template that runs for hours.
-            Value::Number(count) => (0..count.as_u64()?.min(1 << 16)).map(|index| (number(index as usize), number(index as usize))).collect(),
+            Value::Number(count) => (0..count.as_u64()?.min(1 << 16))
+                .map(|index| (number(index as usize), number(index as usize)))
+                .collect(),
             _ => return None,
         },
     })

@@ -63,11 +63,20 @@ fn run(source: &str) -> Result<String, String> {
 fn output() {
     for (source, want) in [
         ("{{.Name}} {{.State.Status}}", "/c1 running"),
-        ("{{.Count}} {{.Ratio}} {{.On}} {{.Args}} {{.Labels}} {{.State}}", "3 1.5 true [x y z] map[a:1 b:2] {running 7}"),
+        (
+            "{{.Count}} {{.Ratio}} {{.On}} {{.Args}} {{.Labels}} {{.State}}",
+            "3 1.5 true [x y z] map[a:1 b:2] {running 7}",
+        ),
         ("{{.Limit}} {{.Cmd}} {{.State.Health}} {{.Labels.c}}", "<nil> [] <nil> <no value>"),
-        ("{{json .Args}} {{json .Cmd}} {{json .State}} {{json .Html}}", r#"["x","y z"] null {"Status":"running","Pid":7} "<a&b>""#),
+        (
+            "{{json .Args}} {{json .Cmd}} {{json .State}} {{json .Html}}",
+            r#"["x","y z"] null {"Status":"running","Pid":7} "<a&b>""#,
+        ),
         ("{{range .Mounts}}{{.Type}};{{end}}", "bind;volume;"),
-        ("{{range $i, $m := .Mounts}}{{$i}}={{$m.Type}}{{if $m.RW}}!{{end}} {{$.Name}},{{end}}", "0=bind! /c1,1=volume /c1,"),
+        (
+            "{{range $i, $m := .Mounts}}{{$i}}={{$m.Type}}{{if $m.RW}}!{{end}} {{$.Name}},{{end}}",
+            "0=bind! /c1,1=volume /c1,",
+        ),
         ("{{range $k, $v := .Labels}}{{$k}}:{{$v}} {{end}}", "a:1 b:2 "),
         ("{{range .Cmd}}x{{else}}none{{end}}", "none"),
         ("{{range .Args}}{{if eq . \"x\"}}{{continue}}{{end}}{{.}}{{break}}{{end}}", "y z"),
@@ -78,8 +87,14 @@ fn output() {
         ("{{range $p, $c := .Ports}}{{$p}} -> {{(index $c 0).HostPort}} {{break}}{{end}}", "80/tcp -> 8080 "),
         ("{{join .Args \",\"}} {{upper .Name}} {{lower \"AB\"}} {{title \"ab cd\"}}", "x,y z /C1 ab Ab Cd"),
         ("{{pad .Name 1 2}}| {{truncate .Name 2}} {{split \"a.b\" \".\"}}", " /c1  | /c [a b]"),
-        ("{{.Name | printf \"%-6s|%5d|%q|%x|%t|%.2f|%%\" }}", "/c1   |%!d(MISSING)|%!q(MISSING)|%!x(MISSING)|%!t(MISSING)|%!f(MISSING)|%"),
-        ("{{printf \"%-6s|%5d|%05d|%q|%x|%X|%t|%.2f|%v|%5s\" .Name .Count .Count .Name .Count \"hi\" .On .Ratio .Args \"a\"}}", "/c1   |    3|00003|\"/c1\"|3|6869|true|1.50|[x y z]|    a"),
+        (
+            "{{.Name | printf \"%-6s|%5d|%q|%x|%t|%.2f|%%\" }}",
+            "/c1   |%!d(MISSING)|%!q(MISSING)|%!x(MISSING)|%!t(MISSING)|%!f(MISSING)|%",
+        ),
+        (
+            "{{printf \"%-6s|%5d|%05d|%q|%x|%X|%t|%.2f|%v|%5s\" .Name .Count .Count .Name .Count \"hi\" .On .Ratio .Args \"a\"}}",
+            "/c1   |    3|00003|\"/c1\"|3|6869|true|1.50|[x y z]|    a",
+        ),
         ("{{println \"a\" 1}}{{print \"a\" 1 2 \"b\"}}", "a 1\na1 2b"),
         ("{{len .Args}}{{len .Labels}}{{len .Name}} {{slice .Name 1 2}}{{slice .Args 1}}", "223 c[y z]"),
         ("{{and .On .Name}} {{or .Off .Cmd \"z\"}} {{not .On}}", "/c1 z false"),
@@ -87,7 +102,10 @@ fn output() {
         ("{{eq .Count 1 2 3}} {{gt \"b\" \"a\"}} {{le 3 2}}", "true true false"),
         ("a {{- .Name -}} b", "a/c1b"),
         ("a{{/* no */}}b {{- /* no */ -}} c", "abc"),
-        ("{{`raw \\n`}} {{'a'}} {{0x10}} {{-5}} {{1e3}} {{true}} {{\"\\t\\u00e9\\x41\"}}", "raw \\n 97 16 -5 1000 true \té\u{41}"),
+        (
+            "{{`raw \\n`}} {{'a'}} {{0x10}} {{-5}} {{1e3}} {{true}} {{\"\\t\\u00e9\\x41\"}}",
+            "raw \\n 97 16 -5 1000 true \té\u{41}",
+        ),
         ("{{$x := 1}}{{$x}}{{$x = 2}}{{$x}}{{if true}}{{$x := 3}}{{$x}}{{end}}{{$x}}", "1232"),
         ("{{html .Html}} {{js \"'<\"}} {{urlquery \"a b&\"}}", "&lt;a&amp;b&gt; \\'\\u003C a+b%26"),
         ("{{.Label \"k\"}} {{$.Label \"l\"}}", "<k> <l>"),
@@ -106,8 +124,14 @@ fn errors() {
         ("{{.Foo", "template: :1: unclosed action"),
         ("{{foo .Foo}}", "template: :1: function \"foo\" not defined"),
         ("{{.Foo}}", "template: :1:2: executing \"\" at <.Foo>: map has no entry for key \"Foo\""),
-        ("{{.State.Status}} {{.State.Foo}}", "template: :1:26: executing \"\" at <.State.Foo>: map has no entry for key \"Foo\""),
-        ("{{.State.Health.Status}}", "template: :1:8: executing \"\" at <.State.Health.Status>: map has no entry for key \"Health\""),
+        (
+            "{{.State.Status}} {{.State.Foo}}",
+            "template: :1:26: executing \"\" at <.State.Foo>: map has no entry for key \"Foo\"",
+        ),
+        (
+            "{{.State.Health.Status}}",
+            "template: :1:8: executing \"\" at <.State.Health.Status>: map has no entry for key \"Health\"",
+        ),
         ("{{end}}", "template: :1: unexpected {{end}}"),
         ("{{if .On}}", "template: :1: unexpected EOF"),
         ("{{if}}{{end}}", "template: :1: missing value for if"),
@@ -121,7 +145,20 @@ fn errors() {
     ] {
         assert_eq!(run(source).unwrap_err(), want, "{source}");
     }
-    for source in ["{{(1}}", "{{1)}}", "{{.A |}}", "{{if .A}}{{else}}{{else}}{{end}}", "{{1 2}}", "{{.Name 1}}", "{{nil}}", "{{'ab'}}", "{{\"\\q\"}}", "{{/* }}", "{{:}}", "{{9z}}"] {
+    for source in [
+        "{{(1}}",
+        "{{1)}}",
+        "{{.A |}}",
+        "{{if .A}}{{else}}{{else}}{{end}}",
+        "{{1 2}}",
+        "{{.Name 1}}",
+        "{{nil}}",
+        "{{'ab'}}",
+        "{{\"\\q\"}}",
+        "{{/* }}",
+        "{{:}}",
+        "{{9z}}",
+    ] {
         assert!(run(source).is_err(), "{source}");
     }
     assert!(run(&"{{(".repeat(200)).is_err());
