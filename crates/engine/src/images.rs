@@ -1,1 +1,153 @@
+//! Images as commands see them: getting one for a container, pulling, removing with docker's
+//! rules on containers that use it, listing with filters. The work is done by `image` and
+//! `registry`; here the containers come in.
 
+mod filter;
+
+pub use image::gc::Removed;
+pub use registry::{Progress, Step};
+
+use crate::container::Container;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::state::Status;
+use filter::Filters;
+use image::gc::User;
+use image::{Image, hello};
+use kernel::Context;
+use registry::{PullOptions, Pulled};
+use spec::{Platform, Reference};
+use std::fs::File;
+use std::path::Path;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PullPolicy {
+    Always,
+    /// Only when the store has no such image (or none for the platform).
+    #[default]
+    Missing,
+    Never,
+}
+
+/// The image for `name`, pulled if the policy says so. `hello` needs no registry: it is made of
+/// this very program, unless the user gave that name to another image.
+pub fn ensure(
+    engine: &Engine,
+    name: &str,
+    policy: PullPolicy,
+    platform: Option<Platform>,
+    insecure: &[String],
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Image> {
+    if let Some(image) = embedded(engine, name)? {
+        return Ok(image);
+    }
+    if policy != PullPolicy::Always {
+        match engine.store().resolve(name) {
+            Ok(image) if fits(&image, platform.as_ref()) => return Ok(image),
+            Ok(image) if policy == PullPolicy::Never => return Err(wrong_platform(name, &image, platform)),
+            Err(error) if policy == PullPolicy::Never || !error.is_not_found() => return Err(sorted(error)),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(pull(engine, name, platform, insecure, progress)?.image)
+}
+
+/// Brings `name` (with the tag `latest` if it has none) from its registry.
+pub fn pull(
+    engine: &Engine,
+    name: &str,
+    platform: Option<Platform>,
+    insecure: &[String],
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Pulled> {
+    let reference = Reference::parse(name).map_err(|error| Error::Invalid(error.to_string()))?;
+    let options = PullOptions { platform, insecure: insecure.to_vec(), credentials_file: None };
+    Ok(registry::pull(engine.store(), &reference, &options, progress)?)
+}
+
+/// Removes an image or one of its names; `Conflict` carries docker's texts.
+/// `no_prune` changes nothing: unlike docker's builder we keep no nameless parents that could go
+/// with an image.
+pub fn remove(engine: &Engine, name: &str, force: bool, no_prune: bool) -> Result<Vec<Removed>> {
+    let _ = no_prune;
+    engine.store().remove(name, force, &|| users(engine)).map_err(sorted)
+}
+
+/// Removes nameless images, with `all` every one that no container uses. Returns the bytes freed.
+pub fn prune(engine: &Engine, all: bool) -> Result<(Vec<Removed>, u64)> {
+    Ok(engine.store().prune(all, &|| users(engine))?)
+}
+
+/// By name, id or prefix of an id.
+pub fn find(engine: &Engine, name: &str) -> Result<Image> {
+    engine.store().resolve(name).map_err(sorted)
+}
+
+/// Newest first. `repository` (`debian`, `debian:stable`, a pattern) is one more filter of the kind
+/// `reference`; where there is one, the images have only the names that fit.
+pub fn list(engine: &Engine, repository: Option<&str>, filters: &[String]) -> Result<Vec<Image>> {
+    let mut filters = Filters::parse(filters)?;
+    filters.add_reference(repository);
+    let bounds = filters.bounds(engine.store())?;
+    let mut images = engine.store().list()?;
+    images.retain(|image| filters.matches(image, &bounds));
+    images.iter_mut().for_each(|image| filters.keep_names(image));
+    images.sort_by_key(|image| std::cmp::Reverse(image.config.created));
+    Ok(images)
+}
+
+/// Every container, for the store's rules on what is in use.
+fn users(engine: &Engine) -> image::Result<Vec<User>> {
+    let failed = |error: Error| match error {
+        Error::Image(error) => error,
+        Error::Kernel(error) => image::Error::Io(error),
+        other => image::Error::InUse(format!("containers cannot be read, so no image is removed: {other}")),
+    };
+    let mut users = Vec::new();
+    for id in crate::list::ids(engine).map_err(failed)? {
+        let Some(Container { record, state }) = Container::load(engine, &id).map_err(failed)? else { continue };
+        users.push(User {
+            container: id.as_str().to_owned(),
+            running: matches!(state.status, Status::Running | Status::Restarting),
+            image: record.image_id,
+            layers: record.layers,
+        });
+    }
+    Ok(users)
+}
+
+/// The variants on which our callers act differently.
+fn sorted(error: image::Error) -> Error {
+    match error {
+        image::Error::NotFound { .. } => Error::NotFound(error.to_string()),
+        image::Error::Ambiguous { .. } => Error::Ambiguous(error.to_string()),
+        image::Error::InUse(text) => Error::Conflict(text),
+        image::Error::Name(_) | image::Error::Argument(_) => Error::Invalid(error.to_string()),
+        other => Error::Image(other),
+    }
+}
+
+fn embedded(engine: &Engine, name: &str) -> Result<Option<Image>> {
+    if name != "hello" && name != hello::NAME {
+        return Ok(None);
+    }
+    match engine.store().resolve(hello::NAME) {
+        Ok(image) if !hello::is_embedded(&image) => return Ok(Some(image)),
+        Err(error) if !error.is_not_found() => return Err(error.into()),
+        Ok(_) | Err(_) => {}
+    }
+    let path = Path::new("/proc/self/exe");
+    let mut executable = File::open(path).during_at("open", path)?;
+    Ok(Some(engine.store().embed_hello(&mut executable)?))
+}
+
+fn fits(image: &Image, platform: Option<&Platform>) -> bool {
+    platform.is_none_or(|wanted| wanted.distance(&image.config.platform()).is_some())
+}
+
+fn wrong_platform(name: &str, image: &Image, wanted: Option<Platform>) -> Error {
+    let wanted = wanted.unwrap_or_else(Platform::host);
+    let (wanted, actual) = (wanted.to_string(), image.config.platform().to_string());
+    Error::NotFound(format!("image {name} is here for {actual} and not for {wanted}: pull it for that platform"))
+}

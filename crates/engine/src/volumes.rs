@@ -1,1 +1,339 @@
+//! Named and anonymous volumes: `volumes/<name>/` with `volume.json` and the files in `_data`.
+//! Called by the `volume` commands and by `create`, `run` and `lifecycle`.
+//!
+//! A volume is made under a name with a dot and renamed, and removed the other way round, so no
+//! kill leaves half a volume. Filling one from the image is in `copy_up.rs`. Only docker's
+//! `local` driver without options exists.
 
+mod copy_up;
+mod filter;
+
+pub use copy_up::copy_up;
+pub use filter::Filters;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::file;
+use kernel::Context;
+use kernel::lock::Lock;
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use spec::{ContainerId, Timestamp};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Docker marks volumes without a name of their own so, and its tools look for it.
+pub const ANONYMOUS_LABEL: &str = "com.docker.volume.anonymous";
+/// A directory's name, with room for what is put before it.
+const NAME_LENGTH_MAX: usize = 200;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    pub name: String,
+    pub driver: String,
+    pub created: Timestamp,
+    pub labels: BTreeMap<String, String>,
+    pub options: BTreeMap<String, String>,
+    /// The files; known from where the volume is, not stored.
+    #[serde(skip)]
+    pub mountpoint: PathBuf,
+}
+
+impl Volume {
+    pub fn is_anonymous(&self) -> bool {
+        self.labels.contains_key(ANONYMOUS_LABEL)
+    }
+}
+
+/// What a prune removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    pub names: Vec<String>,
+    pub reclaimed_bytes: u64,
+}
+
+/// 64 hexadecimal digits.
+pub fn anonymous_name() -> Result<String> {
+    let mut bytes = [0; 32];
+    let path = Path::new("/dev/urandom");
+    let file = std::fs::File::open(path).during_at("open", path)?;
+    (&file).read_exact(&mut bytes).during_at("read", path)?;
+    Ok(ContainerId::random(bytes).as_str().to_owned())
+}
+
+/// Makes a volume, under a random name without `name`. One that exists is returned as it is, as
+/// docker does. `Unsupported` for other drivers and for options.
+pub fn create(
+    engine: &Engine,
+    name: Option<&str>,
+    driver: &str,
+    labels: &BTreeMap<String, String>,
+    options: &BTreeMap<String, String>,
+    anonymous: bool,
+) -> Result<Volume> {
+    let mut labels = labels.clone();
+    if anonymous || name.is_none() {
+        labels.insert(ANONYMOUS_LABEL.to_owned(), String::new());
+    }
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => anonymous_name()?,
+    };
+    check_name(&name)?;
+    if !matches!(driver, "" | "local") {
+        let text = format!(
+            "create {name}: error looking up volume plugin {driver}: plugin \"{driver}\" not found; only the driver local is there"
+        );
+        return Err(Error::NotFound(text));
+    }
+    if let Some(option) = options.keys().next() {
+        let text = format!(
+            "create {name}: option {option} of the local driver is not supported; mount it on the host and use a bind"
+        );
+        return Err(Error::Unsupported(text));
+    }
+    if let Some(volume) = read(engine, &name)? {
+        return Ok(volume);
+    }
+    let volume = Volume {
+        mountpoint: data_path(engine, &name),
+        name,
+        driver: "local".to_owned(),
+        created: Timestamp::now(),
+        labels,
+        options: BTreeMap::new(),
+    };
+    make(engine, &volume)
+}
+
+/// All that match, by name.
+pub fn list(engine: &Engine, filters: &Filters) -> Result<Vec<Volume>> {
+    let mut volumes = Vec::new();
+    for name in names(engine)? {
+        if let Some(volume) = read(engine, &name)? {
+            if filters.matches(&volume) && filters.matches_use(|| Ok(!users(engine, &name)?.is_empty()))? {
+                volumes.push(volume);
+            }
+        }
+    }
+    volumes.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(volumes)
+}
+
+pub fn inspect(engine: &Engine, name: &str) -> Result<Volume> {
+    read(engine, name)?.ok_or_else(|| no_such(name))
+}
+
+/// `Conflict` while a container uses it. `force`: one that is not there is no error.
+pub fn remove(engine: &Engine, name: &str, force: bool) -> Result<()> {
+    let Some(_lock) = lock(engine, name)? else {
+        return if force { Ok(()) } else { Err(no_such(name)) };
+    };
+    let users = users(engine, name)?;
+    if !users.is_empty() {
+        let ids: Vec<&str> = users.iter().map(ContainerId::as_str).collect();
+        return Err(Error::Conflict(format!("remove {name}: volume is in use - [{}]", ids.join(", "))));
+    }
+    take_away(engine, name)
+}
+
+/// Removes volumes that no container uses: the anonymous ones, with `all` the named ones too.
+pub fn prune(engine: &Engine, all: bool, filters: &Filters) -> Result<Pruned> {
+    sweep(engine);
+    let mut pruned = Pruned::default();
+    for volume in list(engine, filters)? {
+        if !all && !filters.all() && !volume.is_anonymous() {
+            continue;
+        }
+        let Some(_lock) = lock(engine, &volume.name)? else { continue };
+        if !users(engine, &volume.name)?.is_empty() {
+            continue;
+        }
+        pruned.reclaimed_bytes += size_bytes(&volume.mountpoint);
+        take_away(engine, &volume.name)?;
+        pruned.names.push(volume.name);
+    }
+    Ok(pruned)
+}
+
+/// For a start: the directory to mount. A volume that was removed meanwhile is made again, empty.
+pub fn ensure(engine: &Engine, name: &str) -> Result<PathBuf> {
+    let path = data_path(engine, name);
+    if !path.is_dir() {
+        create(engine, Some(name), "local", &BTreeMap::new(), &BTreeMap::new(), false)?;
+    }
+    Ok(path)
+}
+
+/// Where a volume's files are. `name` is one that `create` took.
+pub fn data_path(engine: &Engine, name: &str) -> PathBuf {
+    engine.paths().volumes().join(name).join("_data")
+}
+
+/// The containers, running or not, that have it.
+pub fn users(engine: &Engine, name: &str) -> Result<Vec<ContainerId>> {
+    let mut users = Vec::new();
+    for id in crate::list::ids(engine)? {
+        if let Some(container) = crate::container::Container::read(engine, &id)? {
+            if container.record.volumes.iter().any(|volume| volume.name == name) {
+                users.push(id);
+            }
+        }
+    }
+    Ok(users)
+}
+
+/// Docker's rule and texts.
+fn check_name(name: &str) -> Result<()> {
+    if name.len() < 2 {
+        let text = "volume name is too short, names should be at least two alphanumeric characters";
+        return Err(Error::Invalid(format!("create {name}: {text}")));
+    }
+    let first = name.as_bytes()[0].is_ascii_alphanumeric();
+    if !first || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-')) {
+        return Err(Error::Invalid(format!(
+            "create {name}: \"{name}\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
+        )));
+    }
+    if name.len() > NAME_LENGTH_MAX {
+        return Err(Error::Invalid(format!("create {name}: volume name is longer than {NAME_LENGTH_MAX} characters")));
+    }
+    Ok(())
+}
+
+fn no_such(name: &str) -> Error {
+    Error::NotFound(format!("get {name}: no such volume"))
+}
+
+fn names(engine: &Engine) -> Result<Vec<String>> {
+    let directory = engine.paths().volumes();
+    let entries = match std::fs::read_dir(&directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Ok(Err(error).during_at("list", &directory)?),
+    };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    Ok(names.filter(|name| !name.starts_with('.')).collect())
+}
+
+fn read(engine: &Engine, name: &str) -> Result<Option<Volume>> {
+    // Also keeps `..` and the like from being looked up.
+    if check_name(name).is_err() {
+        return Ok(None);
+    }
+    let volume = file::read_json::<Volume>(&engine.paths().volumes().join(name).join("volume.json"))?;
+    Ok(volume.map(|volume| Volume { mountpoint: data_path(engine, name), ..volume }))
+}
+
+/// Two that make the same volume at once get the same one: the rename decides.
+fn make(engine: &Engine, volume: &Volume) -> Result<Volume> {
+    let volumes = engine.paths().volumes();
+    file::make_directory(&volumes)?;
+    let hidden = hidden(&volumes, "new", &volume.name);
+    let result = fill_and_rename(&hidden, &volumes, volume);
+    if result.is_err() {
+        let _ = std::fs::remove_dir_all(&hidden);
+    }
+    match result {
+        Ok(()) => Ok(volume.clone()),
+        Err(error) if matches!(error.errno, Errno::EXIST | Errno::NOTEMPTY) => inspect(engine, &volume.name),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn fill_and_rename(hidden: &Path, volumes: &Path, volume: &Volume) -> kernel::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let path = volumes.join(&volume.name);
+    std::fs::create_dir(hidden).during_at("make directory", hidden)?;
+    // Whoever runs as another user in the container must be able to enter.
+    let data = hidden.join("_data");
+    std::fs::DirBuilder::new().mode(0o755).create(&data).during_at("make directory", &data)?;
+    let meta = hidden.join("volume.json");
+    let text = serde_json::to_vec(volume).unwrap_or_default();
+    std::fs::write(&meta, text).during_at("write", &meta)?;
+    // What a user keeps must survive a power cut, its name included.
+    sync(&meta)?;
+    sync(hidden)?;
+    rustix::fs::renameat_with(CWD, hidden, CWD, &path, RenameFlags::NOREPLACE).during_at("make volume", &path)?;
+    sync(volumes)
+}
+
+fn sync(path: &Path) -> kernel::Result<()> {
+    std::fs::File::open(path).and_then(|file| file.sync_all()).during_at("sync", path)
+}
+
+/// The lock of a volume; `None` when it is not there (any more).
+fn lock(engine: &Engine, name: &str) -> Result<Option<Lock>> {
+    if check_name(name).is_err() {
+        return Ok(None);
+    }
+    let path = engine.paths().volumes().join(name).join("lock");
+    loop {
+        let lock = match Lock::exclusive(&path) {
+            Ok(lock) => lock,
+            Err(error) if matches!(error.errno, Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        // Removed, and perhaps made again, while we waited: then ours is the lock of a ghost.
+        let held = rustix::fs::fstat(&lock).during_at("stat", &path)?;
+        match std::fs::metadata(&path) {
+            Ok(there) if (there.dev(), there.ino()) == (held.st_dev, held.st_ino) => return Ok(Some(lock)),
+            _ => continue,
+        }
+    }
+}
+
+/// Hides it with one rename, then removes the files. The caller holds the lock.
+fn take_away(engine: &Engine, name: &str) -> Result<()> {
+    let volumes = engine.paths().volumes();
+    let hidden = hidden(&volumes, "old", name);
+    let path = volumes.join(name);
+    std::fs::rename(&path, &hidden).during_at("remove volume", &path)?;
+    Ok(std::fs::remove_dir_all(&hidden).during_at("remove", &hidden)?)
+}
+
+/// A name of this call's own, which says who is at work.
+fn hidden(volumes: &Path, kind: &str, name: &str) -> PathBuf {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    volumes.join(format!(".{kind}-{}-{call}-{name}", std::process::id()))
+}
+
+/// Finishes what killed processes began: hidden directories whose maker is gone.
+fn sweep(engine: &Engine) {
+    let volumes = engine.paths().volumes();
+    for entry in std::fs::read_dir(&volumes).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let maker = name.to_str().and_then(|name| {
+            let rest = name.strip_prefix(".new-").or_else(|| name.strip_prefix(".old-"))?;
+            rest.split('-').next()?.parse::<i32>().ok()
+        });
+        if maker.is_some_and(|pid| kernel::process::start_time(pid).is_err()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Bytes on disk; what cannot be read counts nothing.
+fn size_bytes(directory: &Path) -> u64 {
+    let mut total = 0;
+    let mut todo = vec![directory.to_owned()];
+    while let Some(directory) = todo.pop() {
+        for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
+            let Ok(metadata) = entry.metadata() else { continue };
+            if metadata.is_dir() {
+                todo.push(entry.path());
+            } else {
+                total += metadata.len();
+            }
+        }
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests;
