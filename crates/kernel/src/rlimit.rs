@@ -1,6 +1,7 @@
 //! Resource limits by name (setrlimit(2)). The values come from the container's specification.
 
-use crate::error::{Context, Result};
+use crate::error::{Error, Result};
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
 
 /// From the specification's name, such as `RLIMIT_NOFILE`.
@@ -31,7 +32,10 @@ pub fn from_name(name: &str) -> Option<Resource> {
 pub fn set(resource: Resource, soft: u64, hard: u64) -> Result<()> {
     let limit = |value| (value != u64::MAX).then_some(value);
     let wanted = Rlimit { current: limit(soft), maximum: limit(hard) };
-    rustix::process::setrlimit(resource, wanted).during(&format!("set limit {resource:?} to {soft}:{hard}"))
+    rustix::process::setrlimit(resource, wanted).map_err(|errno| {
+        let remedy = if errno == Errno::PERM { " (raising the hard limit needs CAP_SYS_RESOURCE)" } else { "" };
+        Error::new(format!("set limit {resource:?} to {soft}:{hard}{remedy}"), errno)
+    })
 }
 
 /// The soft and hard limit of the calling process; `u64::MAX` means unlimited.

@@ -134,7 +134,7 @@ fn spawn_init(plan: &Plan<'_>, ours: &Socket, theirs: &Socket) -> Result<Child> 
     let options =
         Options { namespaces, cgroup: plan.entry.as_ref().and_then(kernel::cgroup::Entry::directory), sibling: false };
     if plan.joined_before {
-        spawn::spawn_through(&plan.namespaces.joined, options, ours, theirs, child)
+        spawn::spawn_through(&plan.namespaces.joined, options, child)
     } else {
         spawn::spawn(options, plan.namespaces.joined(Kind::Pid), child)
     }

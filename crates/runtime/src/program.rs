@@ -4,7 +4,7 @@
 use crate::error::{Error, ExecError, ExecErrorKind, Result, invalid};
 use crate::prepare::c_string;
 use kernel::exec::Strings;
-use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 
@@ -72,7 +72,7 @@ impl Program {
             Errno::NOEXEC => "exec format error".to_owned(),
             errno => words(errno),
         };
-        let hint = diagnose(path);
+        let hint = matches!(errno, Errno::NOENT | Errno::NOEXEC).then(|| diagnose(path)).flatten();
         Error::Exec(ExecError { program: self.name.clone(), kind, errno, reason, hint })
     }
 
@@ -89,7 +89,11 @@ impl Program {
     fn permission_hint(&self) -> Option<String> {
         let file = self.candidates.iter().find(|candidate| check(candidate) == Err(Errno::ACCESS))?;
         let mode = rustix::fs::stat(file.as_c_str()).ok()?.st_mode;
-        (mode & 0o111 == 0).then(|| format!("the file is not executable: chmod +x {}", file.to_string_lossy()))
+        if mode & 0o111 == 0 {
+            return Some(format!("the file is not executable: chmod +x {}", file.to_string_lossy()));
+        }
+        let mount = rustix::fs::statvfs(file.as_c_str()).ok()?.f_flag;
+        mount.contains(StatVfsMountFlags::NOEXEC).then(|| "it lies on a mount with the option noexec".to_owned())
     }
 }
 

@@ -2,7 +2,7 @@
 //! intermediate process where a user namespace must be joined first. Called by `create` and `exec`.
 
 use crate::error::{Error, Result};
-use crate::sync::{Message, Socket};
+use crate::sync::{self, Message};
 use kernel::clone::{self, Child, Options};
 use kernel::namespace::{self, Kind};
 use kernel::pidfd::PidFd;
@@ -38,11 +38,11 @@ pub(crate) fn spawn(
 pub(crate) fn spawn_through(
     joined: &[(Kind, OwnedFd)],
     options: Options<'_>,
-    ours: &Socket,
-    theirs: &Socket,
     child: impl FnOnce() -> i32,
 ) -> Result<Child> {
     let options = Options { sibling: true, ..options };
+    // Not the child's own socket: a child that fails at once would be heard before it is known.
+    let (ours, theirs) = sync::pair()?;
     let between = clone::clone3(Options::default(), || {
         let message = match join_and_clone(joined, options, child) {
             Ok(child) => Message::Process { pid: child.pid, pidfd: child.pidfd.into() },
@@ -51,6 +51,7 @@ pub(crate) fn spawn_through(
         // When this fails the parent is gone, and the sibling will see the end of file.
         i32::from(theirs.send(&message).is_err())
     })?;
+    drop(theirs);
     let answer = ours.receive();
     between.pidfd.wait()?;
     match answer? {

@@ -8,6 +8,7 @@ mod exec;
 mod filesystem;
 mod identity;
 mod lifecycle;
+mod sealed;
 mod stage;
 
 use std::panic::AssertUnwindSafe;
@@ -16,14 +17,17 @@ type Case = (&'static str, fn());
 
 fn main() {
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    if filter == "bench" {
-        return bench::run();
+    match filter.as_str() {
+        "bench" => return bench::run(),
+        "sealed" => return sealed::run(),
+        _ => {}
     }
     if !stage::is_possible() {
         println!("skipped: needs root and a static /bin/busybox (apt install busybox-static)");
         return;
     }
-    let groups: [&[Case]; 5] = [lifecycle::CASES, filesystem::CASES, identity::CASES, exec::CASES, attacks::CASES];
+    let groups: [&[Case]; 6] =
+        [lifecycle::CASES, filesystem::CASES, identity::CASES, exec::CASES, attacks::CASES, sealed::CASES];
     let mut failed = Vec::new();
     let mut count = 0;
     for (name, case) in groups.into_iter().flatten().filter(|(name, _)| name.contains(&filter)) {
