@@ -1,8 +1,10 @@
 //! The end of a process that is not our child: a monitor that replaced a killed one has to
-//! learn it. The status is kept with the pidfd from Linux 6.15 (PIDFD_GET_INFO with
-//! PIDFD_INFO_EXIT, ioctl_pidfd(2)), and readable once the parent has reaped the process.
+//! learn it. While nobody has reaped the process, `/proc/PID/stat` tells (field 52,
+//! proc_pid_stat(5)); afterwards its pidfd does from Linux 6.15 (PIDFD_GET_INFO with
+//! PIDFD_INFO_EXIT, ioctl_pidfd(2)).
 
 use crate::pidfd::{Exit, PidFd};
+use crate::process::ProcessId;
 use std::os::fd::{AsFd, AsRawFd};
 
 /// `struct pidfd_info` of linux/pidfd.h, version 0: 64 bytes.
@@ -20,20 +22,35 @@ const PIDFD_INFO_EXIT: u64 = 1 << 3;
 /// `_IOWR(PIDFS_IOCTL_MAGIC, 11, struct pidfd_info)`
 const PIDFD_GET_INFO: u64 = 0xC000_0000 | (64 << 16) | (0xFF << 8) | 11;
 
-/// How it ended; `None` when it has not been reaped yet or the kernel cannot tell.
-pub fn exit(pidfd: &PidFd) -> Option<Exit> {
+/// How the ended process `id`, open as `pidfd`, ended; `None` when it has been reaped on a kernel that does not tell.
+pub fn exit(pidfd: &PidFd, id: ProcessId) -> Option<Exit> {
+    // In this order: between the two looks a zombie may be reaped, but never comes back.
+    zombie_status(id).or_else(|| pidfd_status(pidfd)).map(decode)
+}
+
+fn zombie_status(id: ProcessId) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.pid)).ok()?;
+    // The name (field 2) may hold spaces and brackets: count from the last `)`, behind which field 3 comes first.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let (state, start_time, status) = (fields.first()?, fields.get(19)?, fields.get(49)?);
+    let same = *state == "Z" && start_time.parse() == Ok(id.start_time);
+    status.parse().ok().filter(|_| same)
+}
+
+fn pidfd_status(pidfd: &PidFd) -> Option<i32> {
     let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
     // SAFETY: the request number carries the size of the structure that the pointer leads to.
     let result = unsafe { libc::ioctl(pidfd.as_fd().as_raw_fd(), PIDFD_GET_INFO as _, &raw mut info) };
-    if result != 0 || info.mask & PIDFD_INFO_EXIT == 0 {
-        return None;
-    }
-    let status = info.exit_code;
-    Some(if libc::WIFEXITED(status) {
+    (result == 0 && info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code)
+}
+
+/// As waitpid(2) words it.
+fn decode(status: i32) -> Exit {
+    if libc::WIFEXITED(status) {
         Exit::Code(libc::WEXITSTATUS(status))
     } else {
         Exit::Signal { signal: libc::WTERMSIG(status), core_dumped: libc::WCOREDUMP(status) }
-    })
+    }
 }
 
 #[cfg(test)]
@@ -41,10 +58,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_the_status_after_reaping_where_the_kernel_knows() {
+    fn tells_the_status_before_and_after_reaping() {
         let mut child = std::process::Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
-        let pidfd = PidFd::open(child.id() as i32).unwrap();
+        let id = ProcessId::of(child.id() as i32).unwrap();
+        let pidfd = PidFd::open(id.pid).unwrap();
+        while !pidfd.has_ended().unwrap() {
+            std::thread::yield_now();
+        }
+        assert_eq!(exit(&pidfd, id), Some(Exit::Code(7)));
         child.wait().unwrap();
-        assert!(matches!(exit(&pidfd), None | Some(Exit::Code(7))));
+        // Only newer kernels tell.
+        assert!(matches!(exit(&pidfd, id), None | Some(Exit::Code(7))));
     }
 }

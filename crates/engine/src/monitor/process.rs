@@ -9,14 +9,14 @@ use crate::run::{Launch, runtime_error};
 use kernel::cgroup::{Cgroup, Layout};
 use kernel::pidfd::{Exit, PidFd};
 use kernel::process::ProcessId;
-use std::time::Duration;
 
 /// A live container.
 #[derive(Debug)]
 pub struct Process {
     pub pidfd: PidFd,
     pub cgroup: Cgroup,
-    is_child: bool,
+    /// `None` for our own child.
+    stranger: Option<ProcessId>,
 }
 
 /// A container whose init waits for the word to execute its command.
@@ -81,7 +81,7 @@ impl Ready {
     pub fn start(self) -> Result<(Process, Stdio)> {
         match self.created.start() {
             Ok(running) => {
-                let process = Process { pidfd: running.pidfd, cgroup: self.cgroup, is_child: true };
+                let process = Process { pidfd: running.pidfd, cgroup: self.cgroup, stranger: None };
                 Ok((process, self.stdio))
             }
             Err(error) => {
@@ -94,7 +94,7 @@ impl Ready {
 
 /// Takes over a running container.
 pub fn adopt(engine: &Engine, container: &Container, id: ProcessId) -> Result<(Process, Stdio)> {
-    let process = Process { pidfd: id.open()?, cgroup: container.cgroup()?, is_child: false };
+    let process = Process { pidfd: id.open()?, cgroup: container.cgroup()?, stranger: Some(id) };
     let stdio = if container.record.options.process.tty {
         Stdio::none()?
     } else {
@@ -103,23 +103,13 @@ pub fn adopt(engine: &Engine, container: &Container, id: ProcessId) -> Result<(P
     Ok((process, stdio))
 }
 
-/// How often and how long apart the status of a stranger is asked for until its parent has reaped it.
-const STRANGER_ATTEMPTS: u32 = 100;
-const STRANGER_PAUSE: Duration = Duration::from_millis(10);
-
 impl Process {
     /// The exit status of the ended process; `None` when nobody can tell any more.
     pub fn reap(&self) -> Result<Option<Exit>> {
-        if self.is_child {
-            return Ok(Some(self.pidfd.wait()?));
+        match self.stranger {
+            None => Ok(Some(self.pidfd.wait()?)),
+            Some(id) => Ok(kernel::stranger::exit(&self.pidfd, id)),
         }
-        for _ in 0..STRANGER_ATTEMPTS {
-            if let Some(exit) = kernel::stranger::exit(&self.pidfd) {
-                return Ok(Some(exit));
-            }
-            std::thread::sleep(STRANGER_PAUSE);
-        }
-        Ok(None)
     }
 
     /// Ends what is left in the cgroup (processes of a container with the host's pid namespace) and removes it.
