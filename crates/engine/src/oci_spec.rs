@@ -18,7 +18,7 @@ use kernel::beneath::Root;
 use spec::runtime::{ConsoleSize, Linux, Namespace, NamespaceKind, Process, Spec, User};
 use std::path::Path;
 
-pub use resources::resources;
+pub use resources::{limits, resources};
 pub use security::{capabilities, program, rlimits, seccomp};
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

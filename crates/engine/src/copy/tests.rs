@@ -41,7 +41,7 @@ impl Scratch {
     }
 
     /// `source` below `host/`, `destination` in the container.
-    fn into(&self, source: &str, destination: &str) -> String {
+    fn bring(&self, source: &str, destination: &str) -> String {
         let source = PathBuf::from(format!("{}/{source}", self.path("host").display()));
         text(copy_in(&self.view(), Owner::Same, &source, Path::new(destination), &CopyOptions::default()))
     }
@@ -135,7 +135,7 @@ fn into_a_container() {
         ("file", "/to-file", "root/file"),
         ("file", "to-dir/x", "root/dir/x"),
     ] {
-        assert_eq!(scratch.into(source, destination), "", "{source} {destination}");
+        assert_eq!(scratch.bring(source, destination), "", "{source} {destination}");
         assert!(matches!(scratch.read(result).as_str(), "h" | "j"), "{source} {destination}");
     }
     for (source, destination, expected) in [
@@ -145,7 +145,7 @@ fn into_a_container() {
         ("dir", "/file", "cannot copy directory".to_owned()),
         ("nope", "/", format!("lstat {}: No such file or directory (os error 2)", scratch.path("host/nope").display())),
     ] {
-        assert_eq!(scratch.into(source, destination), expected, "{source} {destination}");
+        assert_eq!(scratch.bring(source, destination), expected, "{source} {destination}");
     }
 }
 
@@ -154,9 +154,9 @@ fn links_of_the_container_stay_in_it() {
     let scratch = Scratch::new("attack");
     symlink("../../../../../../../../", scratch.path("root/up")).unwrap();
     symlink(scratch.0.as_os_str(), scratch.path("root/absolute")).unwrap();
-    assert_eq!(scratch.into("file", "/up/secret"), "");
+    assert_eq!(scratch.bring("file", "/up/secret"), "");
     assert_eq!((scratch.read("secret"), scratch.read("root/secret")), ("s".into(), "h".into()));
-    assert_ne!(scratch.into("file", "/absolute/secret"), "");
+    assert_ne!(scratch.bring("file", "/absolute/secret"), "");
     assert_ne!(scratch.out("/absolute/secret", "stolen", true), "");
     assert_eq!(scratch.read("secret"), "s");
 }
@@ -177,8 +177,8 @@ fn a_container_that_swaps_names_leads_nowhere() {
         });
         for _ in 0..300 {
             // Some succeed and some fail, as the race has it.
-            scratch.into("file", "/dir/planted");
-            scratch.into("dir", "/");
+            scratch.bring("file", "/dir/planted");
+            scratch.bring("dir", "/");
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
