@@ -8,8 +8,10 @@ mod load;
 mod multiplex;
 mod policy;
 mod program;
+mod spans;
 mod syscall;
 mod table;
+mod tree;
 
 #[cfg(test)]
 mod interpret;

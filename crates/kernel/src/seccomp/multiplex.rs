@@ -76,3 +76,29 @@ const ANY: Test = Test { argument: 0, comparison: Comparison::GreaterOrEqual(0) 
 pub(super) fn door_to(syscall: Syscall) -> Option<(Syscall, &'static Test)> {
     DOORS.iter().find(|(call, ..)| *call == syscall).map(|(_, door, test)| (*door, test))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doors_are_those_of_the_kernel_headers() {
+        for (name, door, number) in [
+            ("socket", "socketcall", 1),
+            ("accept", "socketcall", 5),
+            ("recv", "socketcall", 10),
+            ("sendmmsg", "socketcall", 20),
+            ("semop", "ipc", 1),
+            ("msgsnd", "ipc", 11),
+            ("shmctl", "ipc", 24),
+        ] {
+            let (found, test) = door_to(Syscall::from_name(name).unwrap()).unwrap();
+            let value = match test.comparison {
+                Comparison::Equal(value) | Comparison::MaskedEqual { mask: 0xffff, value } => value,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!((found.name(), value), (door, number), "{name}");
+        }
+        assert!(door_to(SOCKETCALL).is_none() && door_to(named(&["read"])[0]).is_none());
+    }
+}
