@@ -141,7 +141,7 @@ fn spawn_init(plan: &Plan<'_>, ours: &Socket, theirs: &Socket) -> Result<Child> 
 }
 
 /// The parent's part in the child's namespaces: the map of a new user namespace, which may be about ids that the
-/// child has no power over, and the network, which is made while the child enters its cgroups.
+/// child has no power over, and the network, which is made while the child enters its cgroups and mounts.
 fn provide_namespaces(namespaces: &Namespaces, child: &Child, ours: &Socket) -> Result<()> {
     if namespaces.new.contains(Kind::User) {
         namespace::write_mappings(child.pid, &namespaces.users, &namespaces.groups)?;
@@ -189,7 +189,8 @@ fn is_bind(mount: &spec::runtime::Mount) -> bool {
 
 fn check_names(spec: &Spec, namespaces: &Namespaces) -> Result<()> {
     let has_uts = namespaces.new.contains(Kind::Uts) || namespaces.joins(Kind::Uts);
-    if !has_uts && !(spec.hostname.is_empty() && spec.domainname.is_empty()) {
+    let wants_names = !spec.hostname.is_empty() || !spec.domainname.is_empty();
+    if wants_names && !has_uts {
         return Err(invalid("a host name needs a uts namespace of the container's own"));
     }
     Ok(())

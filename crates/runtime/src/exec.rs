@@ -3,7 +3,7 @@
 //! inside is trusted: files and mounts there may be anything by now. Refusing a paused container is the caller's.
 
 use crate::create::{Created, Stdio, filter, finish};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::prepare::Process;
 use crate::process::{self, Failure, Streams};
 use crate::sync::{self, Socket};
@@ -17,7 +17,7 @@ use kernel::pidfd::PidFd;
 use kernel::process::ProcessId;
 use kernel::{identity, prctl};
 use std::convert::Infallible;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 pub struct Exec<'a> {
@@ -111,9 +111,9 @@ fn enter(plan: &Plan<'_>, socket: &Socket) -> Result<Infallible, Failure> {
     process::become_program(&plan.process, &plan.streams, terminal, socket)
 }
 
-fn open_terminal(plan: &Plan<'_>, width: u16, height: u16, socket: &Socket) -> Result<std::os::fd::OwnedFd> {
+fn open_terminal(plan: &Plan<'_>, width: u16, height: u16, socket: &Socket) -> Result<OwnedFd> {
     let devpts = Root::open(Path::new("/"))?.open_dir("/dev/pts")?;
     let pty = rootfs::open_terminal(devpts, width, height, plan.process.user)?;
-    socket.send(&sync::Message::Console(pty.master)).map_err(Error::from)?;
+    socket.send(&sync::Message::Console(pty.master))?;
     Ok(pty.slave)
 }

@@ -3,7 +3,7 @@
 //! there. Its last part, shared with `exec`, is `process.rs`.
 
 use crate::error::{Error, Result};
-use crate::mount_plan::Planned;
+use crate::mount_plan::{self, Planned};
 use crate::namespaces::Namespaces;
 use crate::prepare::Process;
 use crate::process::{self, Streams};
@@ -70,10 +70,9 @@ fn set_up(plan: &Plan<'_>, socket: &Socket) -> Result<Infallible, process::Failu
     // 5. Cut off from the host's mounts before the first mount, which would else appear there.
     kernel::mount::set_propagation(Path::new("/"), Propagation::Private, true)?;
     plan.rootfs.attach_at(rustix::fs::CWD, plan.mount_point)?;
-    // 6. Namespaces that others made, as late as can be because our parent is still at the network: before sysfs,
-    //    which shows it, and the queues and parameters of the others.
-    join_namespaces(plan, socket)?;
-    name_and_loopback(plan)?;
+    // 6. Namespaces of others before the file systems that show them.
+    join_namespaces(plan)?;
+    set_names(plan)?;
     // 7. The tree, with exact permissions.
     identity::set_umask(0);
     let root = Root::open(plan.mount_point)?;
@@ -116,15 +115,9 @@ fn become_mapped_root(plan: &Plan<'_>, socket: &Socket) -> Result<()> {
     Ok(identity::set_user(0)?)
 }
 
-fn join_namespaces(plan: &Plan<'_>, socket: &Socket) -> Result<()> {
+fn join_namespaces(plan: &Plan<'_>) -> Result<()> {
     if plan.joined_before {
         return Ok(());
-    }
-    if plan.namespaces.network_from_parent() {
-        match socket.receive()? {
-            Some(Message::Network(network)) => namespace::join(network, Kind::Network)?,
-            _ => return Err(Error::Ended),
-        }
     }
     for (kind, fd) in &plan.namespaces.joined {
         // The pid namespace was joined around the clone, see `spawn.rs`.
@@ -135,13 +128,24 @@ fn join_namespaces(plan: &Plan<'_>, socket: &Socket) -> Result<()> {
     Ok(())
 }
 
-fn name_and_loopback(plan: &Plan<'_>) -> Result<()> {
+fn set_names(plan: &Plan<'_>) -> Result<()> {
     if plan.namespaces.new.contains(Kind::Uts) {
         if !plan.hostname.is_empty() {
             uts::set_hostname(plan.hostname)?;
         }
         if !plan.domainname.is_empty() {
             uts::set_domainname(plan.domainname)?;
+        }
+    }
+    Ok(())
+}
+
+/// Into the network that the parent has made meanwhile, or that we were born in.
+fn enter_network(plan: &Plan<'_>, socket: &Socket) -> Result<()> {
+    if plan.namespaces.network_from_parent() {
+        match socket.receive()? {
+            Some(Message::Network(network)) => namespace::join(network, Kind::Network)?,
+            _ => return Err(Error::Ended),
         }
     }
     if plan.namespaces.new.contains(Kind::Network) {
@@ -152,7 +156,13 @@ fn name_and_loopback(plan: &Plan<'_>) -> Result<()> {
 
 /// Mounts, devices, terminal, parameters and masks, in the order in which each builds on the one before.
 fn fill_root(plan: &Plan<'_>, root: &Root, socket: &Socket) -> Result<Option<OwnedFd>> {
-    let proc = mounts::attach_all(root, &plan.mounts)?;
+    // The network as late as can be, for the parent is still at it: just before sysfs, which shows it.
+    let is_sysfs = |planned: &Planned| matches!(planned.kind, mount_plan::Kind::Sysfs);
+    let until_sysfs = plan.mounts.iter().position(is_sysfs).unwrap_or(plan.mounts.len());
+    let (before, after) = plan.mounts.split_at(until_sysfs);
+    let proc = mounts::attach_all(root, before)?;
+    enter_network(plan, socket)?;
+    let proc = mounts::attach_all(root, after)?.or(proc);
     if let Some(devices) = &plan.devices {
         rootfs::make_devices(root, devices)?;
         rootfs::make_links(root)?;

@@ -24,7 +24,7 @@ pub const CASES: &[Case] = &[
 
 /// Mount options and file system type of a mount point, from the container's mountinfo.
 fn mount_line(output: &str, point: &str) -> String {
-    let line = output.lines().filter(|line| line.split(' ').nth(4) == Some(point)).next_back();
+    let line = output.lines().rfind(|line| line.split(' ').nth(4) == Some(point));
     line.unwrap_or_else(|| panic!("no {point} in\n{output}")).to_owned()
 }
 
