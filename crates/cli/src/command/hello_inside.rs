@@ -11,6 +11,11 @@ use kernel::capability::Capability;
 use std::fmt::Write as _;
 use std::path::Path;
 
+/// Column in which values begin.
+const INDENT: usize = 21;
+/// Columns of a value.
+const WIDTH: usize = 76;
+
 /// Prints the report.
 pub fn run(_place: &Place, _parsed: Parsed) -> Outcome {
     output::print(&report())
@@ -19,15 +24,16 @@ pub fn run(_place: &Place, _parsed: Parsed) -> Outcome {
 fn report() -> String {
     let status = read("/proc/self/status");
     let mut text = String::from("Hello from inside a brig container.\n\nThis process can see:\n\n");
-    let mut line = |name: &str, value: String| _ = writeln!(text, "  {name:<20} {value}");
-    line("process", format!("pid {}, {} process(es) in all", std::process::id(), processes()));
+    let mut line = |name: &str, value: String| _ = writeln!(text, "  {name:<18} {value}");
+    line("process", process());
     line("user", format!("uid {}, gid {}", first(field(&status, "Uid")), first(field(&status, "Gid"))));
     line("host name", or_unknown(read("/proc/sys/kernel/hostname").trim()));
     line("kernel", or_unknown(read("/proc/sys/kernel/osrelease").trim()));
     line("namespaces", namespaces());
     line("uid map", uid_map(&read("/proc/self/uid_map")));
     line("capabilities", capabilities(field(&status, "CapEff")));
-    line("  may ever gain", capabilities(field(&status, "CapBnd")));
+    let (now, ever) = (field(&status, "CapEff"), field(&status, "CapBnd"));
+    line("  may ever gain", if now == ever { "no more".to_owned() } else { capabilities(ever) });
     line("seccomp", seccomp(field(&status, "Seccomp"), field(&status, "Seccomp_filters")));
     line("no new privileges", if field(&status, "NoNewPrivs") == "1" { "on" } else { "off" }.to_owned());
     line("memory limit", limit(&["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]));
@@ -61,6 +67,16 @@ fn first(text: &str) -> &str {
     text.split_whitespace().next().unwrap_or("unknown")
 }
 
+fn process() -> String {
+    let others = processes().saturating_sub(1);
+    let company = match others {
+        0 => "alone".to_owned(),
+        1 => "with one other".to_owned(),
+        _ => format!("with {others} others"),
+    };
+    format!("pid {}, {company}", std::process::id())
+}
+
 fn processes() -> usize {
     let names = std::fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.file_name());
     names.filter(|name| name.to_string_lossy().bytes().all(|byte| byte.is_ascii_digit())).count()
@@ -74,7 +90,8 @@ fn namespaces() -> String {
         let number = link.split_once('[')?.1.trim_end_matches(']').to_owned();
         Some(format!("{name} {number}"))
     });
-    or_unknown(&found.collect::<Vec<_>>().join(", "))
+    let found: Vec<String> = found.collect();
+    or_unknown(&found.chunks(4).map(|some| some.join(", ")).collect::<Vec<_>>().join(&format!(",\n{:INDENT$}", "")))
 }
 
 fn uid_map(map: &str) -> String {
@@ -101,12 +118,14 @@ fn capabilities(hex: &str) -> String {
     let mut width = text.len();
     for (index, name) in names.iter().enumerate() {
         if index > 0 {
-            text.push_str(", ");
-        }
-        width += name.len() + 2;
-        if width > 72 {
-            text.push_str("\n                       ");
-            width = name.len();
+            text.push(',');
+            width += name.len() + 2;
+            if width > WIDTH {
+                let _ = write!(text, "\n{:INDENT$}", "");
+                width = name.len();
+            } else {
+                text.push(' ');
+            }
         }
         text.push_str(name);
     }
@@ -198,12 +217,13 @@ fn root_filesystem(mounts: &str) -> String {
 }
 
 fn mount_list(mounts: &str) -> String {
+    let rows: Vec<Vec<&str>> = mounts.lines().map(|line| line.split(' ').collect()).collect();
+    let column = rows.iter().filter_map(|row| row.get(1)).map(|target| target.len()).max().unwrap_or(0);
     let mut text = String::new();
-    for line in mounts.lines() {
-        let words: Vec<&str> = line.split(' ').collect();
-        if let [_, target, kind, options, ..] = words.as_slice() {
+    for row in &rows {
+        if let [_, target, kind, options, ..] = row.as_slice() {
             let access = options.split(',').next().unwrap_or_default();
-            let _ = writeln!(text, "    {target:<32} {kind:<10} {access}");
+            let _ = writeln!(text, "    {target:<column$}  {kind:<8} {access}");
         }
     }
     text

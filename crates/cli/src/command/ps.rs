@@ -54,6 +54,7 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let mut view = View {
         engine: &engine,
         format: &format,
+        with_size: asked.size || (typed != "json" && format.mentions("Size")),
         no_trunc: asked.no_trunc,
         now: Timestamp::now(),
         names: BTreeMap::new(),
@@ -74,6 +75,7 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
 struct View<'a> {
     engine: &'a Engine,
     format: &'a Format,
+    with_size: bool,
     no_trunc: bool,
     now: Timestamp,
     /// Which image a name means now.
@@ -105,13 +107,13 @@ impl View<'_> {
             ("ExitCode", container.state.exit_code.to_string()),
             ("Pid", container.pid().unwrap_or(0).to_string()),
         ];
-        // Adding up files takes long, so it is done only where it is shown.
-        let size = match self.format.mentions("Size") {
+        // Adding up files takes long, so it is done only where it is shown. Docker's `--format json` does without.
+        let size = match self.with_size {
             true => {
                 let sizes = docker::wire::size::of_container(self.engine, container)?;
                 format!("{} (virtual {})", size::short(sizes.writable), size::short(sizes.root))
             }
-            false => String::new(),
+            false => size::short(0),
         };
         columns.push(("Size", size));
         Ok(Row::new(columns, record.process.labels.clone()))

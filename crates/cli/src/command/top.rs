@@ -14,6 +14,6 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let container = Container::find(&engine, name)?;
     let processes = engine::top::top(&engine, &container, parsed.arguments.get(1..).unwrap_or_default())?;
     let mut lines = vec![processes.titles.join("\t")];
-    lines.extend(processes.rows.iter().map(|row| row.join("\t")));
+    lines.extend(processes.rows.iter().map(|row| row.join("\t").trim_end().to_owned()));
     output::print(&table::align_with(&lines, 20, 3))
 }

@@ -1,6 +1,6 @@
 //! `brig attach`.
 
-use super::common;
+use super::shared;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 
 /// The command.
@@ -11,7 +11,7 @@ pub static COMMAND: Command = Command {
     details: "",
     aliases: &["container attach"],
     flags: &[&[
-        common::DETACH_KEYS,
+        shared::DETACH_KEYS,
         Flag::switch("no-stdin", "Do not attach STDIN"),
         Flag::switch("sig-proxy", "Proxy all received signals to the process").default("true"),
     ]],
@@ -32,7 +32,7 @@ pub struct Attach {
 /// Reads the flags.
 pub fn read(parsed: Parsed) -> Result<Attach, Misuse> {
     Ok(Attach {
-        detach_keys: common::detach_keys(&parsed)?,
+        detach_keys: shared::detach_keys(&parsed)?,
         no_stdin: parsed.on("no-stdin"),
         sig_proxy: parsed.switch("sig-proxy").unwrap_or(true),
         container: parsed.arguments.into_iter().next().unwrap_or_default(),

@@ -4,7 +4,7 @@ use super::value::{
     bytes, cpus, device, duration, env, log, mount, namespace, number, pair, restart, security, sysctl, tmpfs, ulimit,
     volume,
 };
-use super::{Flag, Misuse, Parsed, common};
+use super::{Flag, Misuse, Parsed, shared};
 use engine::images::PullPolicy;
 use engine::options::{Health, Lifecycle, Mount, Namespaces, Options, Process, Resources, Restart, Security, Storage};
 use std::collections::BTreeMap;
@@ -69,7 +69,7 @@ pub const FLAGS: [Flag; 68] = [
     Flag::value("oom-score-adj", "int", "Tune host's OOM preferences (-1000 to 1000)"),
     Flag::value("pid", "string", "PID namespace to use (host|container:NAME)"),
     Flag::value("pids-limit", "int", "Tune container pids limit (set -1 for unlimited)"),
-    common::PLATFORM,
+    shared::PLATFORM,
     Flag::switch("privileged", "Give extended privileges to this container"),
     Flag::value("pull", "string", "Pull image before running (\"always\", \"missing\", \"never\")")
         .default("\"missing\""),
@@ -82,7 +82,7 @@ pub const FLAGS: [Flag; 68] = [
     Flag::value("stop-signal", "string", "Signal to stop the container"),
     Flag::value("stop-timeout", "int", "Timeout (in seconds) to stop a container"),
     Flag::value("sysctl", "map", "Sysctl options"),
-    common::TLS_VERIFY,
+    shared::TLS_VERIFY,
     Flag::value("tmpfs", "list", "Mount a tmpfs directory"),
     Flag::switch("tty", "Allocate a pseudo-TTY").short('t'),
     Flag::value("ulimit", "ulimit", "Ulimit options"),
@@ -180,7 +180,7 @@ pub fn read(parsed: &Parsed) -> Result<Container, Misuse> {
     let image = Fetch {
         name: image,
         pull: parsed.one("pull", pull_policy)?.unwrap_or(PullPolicy::Missing),
-        platform: parsed.one("platform", common::platform)?,
+        platform: parsed.one("platform", shared::platform)?,
         insecure: parsed.switch("tls-verify") == Some(false),
         quiet: parsed.on("quiet"),
     };
@@ -296,7 +296,7 @@ fn lifecycle(parsed: &Parsed) -> Result<Lifecycle, Misuse> {
     if parsed.on("rm") && restart != Restart::No {
         return Err(parsed.misuse("conflicting options: cannot specify both --restart and --rm"));
     }
-    parsed.one("stop-signal", common::signal)?;
+    parsed.one("stop-signal", shared::signal)?;
     Ok(Lifecycle {
         auto_remove: parsed.on("rm"),
         restart,

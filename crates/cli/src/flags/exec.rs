@@ -1,6 +1,6 @@
 //! `brig exec`.
 
-use super::common;
+use super::shared;
 use super::value::env;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use engine::exec::ExecOptions;
@@ -14,7 +14,7 @@ pub static COMMAND: Command = Command {
     aliases: &["container exec"],
     flags: &[&[
         Flag::switch("detach", "Detached mode: run command in the background").short('d'),
-        common::DETACH_KEYS,
+        shared::DETACH_KEYS,
         Flag::value("env", "list", "Set environment variables").short('e'),
         Flag::value("env-file", "list", "Read in a file of environment variables"),
         Flag::switch("interactive", "Keep STDIN open even if not attached").short('i'),
@@ -57,7 +57,7 @@ pub fn read(parsed: &Parsed) -> Result<Exec, Misuse> {
         detach: parsed.on("detach"),
         console_size: None,
     };
-    Ok(Exec { container, options, detach_keys: common::detach_keys(parsed)? })
+    Ok(Exec { container, options, detach_keys: shared::detach_keys(parsed)? })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `brig images`.
 
-use super::common;
+use super::shared;
 use super::value::pair;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 
@@ -15,8 +15,8 @@ pub static COMMAND: Command = Command {
         Flag::switch("all", "Show all images (brig keeps no intermediate ones to hide)").short('a'),
         Flag::switch("digests", "Show digests"),
         Flag::value("filter", "filter", "Filter output based on conditions provided").short('f'),
-        common::LIST_FORMAT,
-        common::NO_TRUNC,
+        shared::LIST_FORMAT,
+        shared::NO_TRUNC,
         Flag::switch("quiet", "Only show image IDs").short('q'),
     ]],
     absent: &["tree"],

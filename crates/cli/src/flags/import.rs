@@ -1,6 +1,6 @@
 //! `brig import`.
 
-use super::common;
+use super::shared;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use spec::Reference;
 
@@ -14,7 +14,7 @@ pub static COMMAND: Command = Command {
     flags: &[&[
         Flag::value("change", "list", "Apply Dockerfile instruction to the created image").short('c'),
         Flag::value("message", "string", "Set commit message for imported image").short('m'),
-        common::PLATFORM,
+        shared::PLATFORM,
     ]],
     absent: &[],
     positional: Positional::between(1, 2),
@@ -48,7 +48,7 @@ pub fn read(parsed: &Parsed) -> Result<Import, Misuse> {
         name,
         changes: parsed.list("change"),
         message: parsed.last("message").map(str::to_owned),
-        platform: parsed.one("platform", common::platform)?,
+        platform: parsed.one("platform", shared::platform)?,
     })
 }
 

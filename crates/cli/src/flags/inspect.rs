@@ -1,6 +1,6 @@
 //! `brig inspect`, and its forms for one kind of object: `container inspect`, `image inspect`, `volume inspect`.
 
-use super::{Command, Example, Flag, Misuse, Parsed, Positional, common};
+use super::{Command, Example, Flag, Misuse, Parsed, Positional, shared};
 
 /// The command for objects of any kind.
 pub static COMMAND: Command = Command {
@@ -9,7 +9,7 @@ pub static COMMAND: Command = Command {
     about: "Return low-level information on containers, images and volumes",
     details: "",
     aliases: &[],
-    flags: &[&[common::INSPECT_FORMAT, SIZE, TYPE]],
+    flags: &[&[shared::INSPECT_FORMAT, SIZE, TYPE]],
     absent: &[],
     positional: Positional::at_least(1),
     flags_first: false,
@@ -24,7 +24,7 @@ pub static CONTAINER: Command = Command {
     name: "container inspect",
     usage: &["[OPTIONS] CONTAINER [CONTAINER...]"],
     about: "Display detailed information on one or more containers",
-    flags: &[&[common::INSPECT_FORMAT, SIZE]],
+    flags: &[&[shared::INSPECT_FORMAT, SIZE]],
     examples: &[Example { about: "Where its log is", line: "brig container inspect -f '{{.LogPath}}' web" }],
     ..COMMAND
 };
@@ -34,7 +34,7 @@ pub static IMAGE: Command = Command {
     name: "image inspect",
     usage: &["[OPTIONS] IMAGE [IMAGE...]"],
     about: "Display detailed information on one or more images",
-    flags: &[&[common::INSPECT_FORMAT]],
+    flags: &[&[shared::INSPECT_FORMAT]],
     examples: &[Example { about: "What it runs", line: "brig image inspect -f '{{json .Config.Cmd}}' debian" }],
     ..COMMAND
 };
@@ -44,7 +44,7 @@ pub static VOLUME: Command = Command {
     name: "volume inspect",
     usage: &["[OPTIONS] VOLUME [VOLUME...]"],
     about: "Display detailed information on one or more volumes",
-    flags: &[&[common::INSPECT_FORMAT]],
+    flags: &[&[shared::INSPECT_FORMAT]],
     examples: &[Example { about: "Where its files are", line: "brig volume inspect -f '{{.Mountpoint}}' data" }],
     ..COMMAND
 };

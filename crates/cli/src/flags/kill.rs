@@ -1,6 +1,6 @@
 //! `brig kill`.
 
-use super::common;
+use super::shared;
 use super::{Command, Example, Misuse, Parsed, Positional};
 use kernel::signal::Signal;
 
@@ -11,7 +11,7 @@ pub static COMMAND: Command = Command {
     about: "Kill one or more running containers",
     details: "",
     aliases: &["container kill"],
-    flags: &[&[common::SIGNAL]],
+    flags: &[&[shared::SIGNAL]],
     absent: &[],
     positional: Positional::at_least(1),
     flags_first: false,
@@ -26,7 +26,7 @@ pub struct Kill {
 
 /// Reads the flags; the signal is KILL unless told otherwise.
 pub fn read(parsed: Parsed) -> Result<Kill, Misuse> {
-    Ok(Kill { signal: parsed.one("signal", common::signal)?.unwrap_or(Signal::KILL), containers: parsed.arguments })
+    Ok(Kill { signal: parsed.one("signal", shared::signal)?.unwrap_or(Signal::KILL), containers: parsed.arguments })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `brig load`.
 
-use super::common;
+use super::shared;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 
 /// The command.
@@ -12,7 +12,7 @@ pub static COMMAND: Command = Command {
     aliases: &["image load"],
     flags: &[&[
         Flag::value("input", "string", "Read from tar archive file, instead of STDIN").short('i'),
-        common::PLATFORM,
+        shared::PLATFORM,
         Flag::switch("quiet", "Suppress progress, of which there is none").short('q'),
     ]],
     absent: &[],
@@ -34,7 +34,7 @@ pub struct Load {
 pub fn read(parsed: &Parsed) -> Result<Load, Misuse> {
     Ok(Load {
         input: parsed.last("input").filter(|path| !path.is_empty()).map(str::to_owned),
-        platform: parsed.one("platform", common::platform)?,
+        platform: parsed.one("platform", shared::platform)?,
     })
 }
 

@@ -6,7 +6,7 @@
 
 pub mod attach;
 pub mod commit;
-pub mod common;
+
 pub mod container;
 pub mod container_prune;
 pub mod cp;
@@ -32,6 +32,7 @@ pub mod rm;
 pub mod rmi;
 pub mod run;
 pub mod save;
+pub mod shared;
 pub mod start;
 pub mod stats;
 pub mod stop;

@@ -1,6 +1,6 @@
 //! `brig ps`.
 
-use super::common;
+use super::shared;
 use super::value::{number, pair};
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 
@@ -14,10 +14,10 @@ pub static COMMAND: Command = Command {
     flags: &[&[
         Flag::switch("all", "Show all containers (default shows just running)").short('a'),
         Flag::value("filter", "filter", "Filter output based on conditions provided").short('f'),
-        common::LIST_FORMAT,
+        shared::LIST_FORMAT,
         Flag::value("last", "int", "Show n last created containers (includes all states)").short('n').default("-1"),
         Flag::switch("latest", "Show the latest created container (includes all states)").short('l'),
-        common::NO_TRUNC,
+        shared::NO_TRUNC,
         Flag::switch("quiet", "Only display container IDs").short('q'),
         Flag::switch("size", "Display total file sizes").short('s'),
     ]],

@@ -1,7 +1,7 @@
 //! `brig pull`.
 
-use super::common;
 use super::container::Fetch;
+use super::shared;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use engine::images::PullPolicy;
 
@@ -12,7 +12,7 @@ pub static COMMAND: Command = Command {
     about: "Download an image from a registry",
     details: "",
     aliases: &["image pull"],
-    flags: &[&[common::PLATFORM, Flag::switch("quiet", "Suppress verbose output").short('q'), common::TLS_VERIFY]],
+    flags: &[&[shared::PLATFORM, Flag::switch("quiet", "Suppress verbose output").short('q'), shared::TLS_VERIFY]],
     absent: &["all-tags", "a", "disable-content-trust"],
     positional: Positional::exactly(1),
     flags_first: false,
@@ -30,7 +30,7 @@ pub fn read(parsed: &Parsed) -> Result<Fetch, Misuse> {
     Ok(Fetch {
         name: parsed.arguments.first().cloned().unwrap_or_default(),
         pull: PullPolicy::Always,
-        platform: parsed.one("platform", common::platform)?,
+        platform: parsed.one("platform", shared::platform)?,
         insecure: parsed.switch("tls-verify") == Some(false),
         quiet: parsed.on("quiet"),
     })

@@ -1,7 +1,7 @@
 //! `brig run`.
 
-use super::common;
 use super::container::{self, Container};
+use super::shared;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 
 /// The command.
@@ -15,7 +15,7 @@ pub static COMMAND: Command = Command {
         &container::FLAGS,
         &[
             Flag::switch("detach", "Run container in background and print container ID").short('d'),
-            common::DETACH_KEYS,
+            shared::DETACH_KEYS,
             Flag::switch("sig-proxy", "Proxy received signals to the process").default("true"),
         ],
     ],
@@ -51,7 +51,7 @@ pub fn read(parsed: &Parsed) -> Result<Run, Misuse> {
     let run = Run {
         container: container::read(parsed)?,
         detach: parsed.on("detach"),
-        detach_keys: common::detach_keys(parsed)?,
+        detach_keys: shared::detach_keys(parsed)?,
         sig_proxy: parsed.switch("sig-proxy").unwrap_or(true),
     };
     if run.detach && !run.container.attach.is_empty() {

@@ -1,6 +1,6 @@
 //! `brig start`.
 
-use super::common;
+use super::shared;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 
 /// The command.
@@ -12,7 +12,7 @@ pub static COMMAND: Command = Command {
     aliases: &["container start"],
     flags: &[&[
         Flag::switch("attach", "Attach STDOUT/STDERR and forward signals").short('a'),
-        common::DETACH_KEYS,
+        shared::DETACH_KEYS,
         Flag::switch("interactive", "Attach container's STDIN").short('i'),
         Flag::switch("sig-proxy", "Proxy received signals to the process").default("true"),
     ]],
@@ -39,7 +39,7 @@ pub fn read(parsed: Parsed) -> Result<Start, Misuse> {
     Ok(Start {
         attach: parsed.on("attach"),
         interactive: parsed.on("interactive"),
-        detach_keys: common::detach_keys(&parsed)?,
+        detach_keys: shared::detach_keys(&parsed)?,
         sig_proxy: parsed.switch("sig-proxy").unwrap_or(true),
         containers: parsed.arguments,
     })

@@ -1,6 +1,6 @@
 //! `brig stats`.
 
-use super::common;
+use super::shared;
 use super::{Command, Example, Flag, Parsed, Positional};
 
 /// The command.
@@ -12,9 +12,9 @@ pub static COMMAND: Command = Command {
     aliases: &["container stats"],
     flags: &[&[
         Flag::switch("all", "Show all containers (default shows just running)").short('a'),
-        common::LIST_FORMAT,
+        shared::LIST_FORMAT,
         Flag::switch("no-stream", "Disable streaming stats and only pull the first result"),
-        common::NO_TRUNC,
+        shared::NO_TRUNC,
     ]],
     absent: &[],
     positional: Positional::ANY,

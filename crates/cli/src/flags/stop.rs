@@ -1,6 +1,6 @@
 //! `brig stop`.
 
-use super::common;
+use super::shared;
 use super::{Command, Example, Misuse, Parsed, Positional};
 use kernel::signal::Signal;
 
@@ -11,7 +11,7 @@ pub static COMMAND: Command = Command {
     about: "Stop one or more running containers",
     details: "",
     aliases: &["container stop"],
-    flags: &[&[common::SIGNAL, common::STOP_TIMEOUT, common::STOP_TIME]],
+    flags: &[&[shared::SIGNAL, shared::STOP_TIMEOUT, shared::STOP_TIME]],
     absent: &[],
     positional: Positional::at_least(1),
     flags_first: false,
@@ -29,8 +29,8 @@ pub struct Stop {
 /// Reads the flags.
 pub fn read(parsed: Parsed) -> Result<Stop, Misuse> {
     Ok(Stop {
-        signal: parsed.one("signal", common::signal)?,
-        timeout_seconds: common::stop_timeout(&parsed)?,
+        signal: parsed.one("signal", shared::signal)?,
+        timeout_seconds: shared::stop_timeout(&parsed)?,
         containers: parsed.arguments,
     })
 }

@@ -1,6 +1,6 @@
 //! `brig version`.
 
-use super::common;
+use super::shared;
 use super::{Command, Example, Parsed, Positional};
 
 /// The command.
@@ -10,7 +10,7 @@ pub static COMMAND: Command = Command {
     about: "Show the brig version information",
     details: "",
     aliases: &[],
-    flags: &[&[common::INSPECT_FORMAT]],
+    flags: &[&[shared::INSPECT_FORMAT]],
     absent: &[],
     positional: Positional::NONE,
     flags_first: false,

@@ -1,7 +1,7 @@
 //! `brig volume create`, `ls`, `rm` and `prune`; `volume inspect` is in `inspect.rs`.
 
 use super::value::pair;
-use super::{Command, Example, Flag, Misuse, Parsed, Positional, common};
+use super::{Command, Example, Flag, Misuse, Parsed, Positional, shared};
 use std::collections::BTreeMap;
 
 /// `volume create`.
@@ -42,7 +42,7 @@ pub static LS: Command = Command {
     aliases: &["volume list"],
     flags: &[&[
         Flag::value("filter", "filter", "Provide filter values (e.g. \"dangling=true\")").short('f'),
-        common::LIST_FORMAT,
+        shared::LIST_FORMAT,
         Flag::switch("quiet", "Only display volume names").short('q'),
     ]],
     absent: &["cluster"],
