@@ -7,7 +7,9 @@
 
 use crate::error::{Error, Result};
 use kernel::Context;
-use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, StatxAttributes, StatxFlags, Timespec, Timestamps, Uid,
+};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -366,23 +368,36 @@ fn open_directory(directory: BorrowedFd, name: &OsStr, path: &Path) -> Result<Ow
 /// A new file in place of an old one; the old one itself where it is a mount (`/etc/hosts`).
 fn create_file(to: BorrowedFd, name: &OsStr, step: &Step) -> Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let created = match make_room(to, name, step) {
-        Err(Error::Kernel(error)) if error.errno == Errno::BUSY => {
-            rustix::fs::openat(to, name, flags | OFlags::TRUNC | OFlags::NONBLOCK, Mode::empty())
-        }
-        Err(error) => return Err(error),
-        Ok(()) => rustix::fs::openat(to, name, flags | OFlags::CREATE | OFlags::EXCL, Mode::RUSR | Mode::WUSR),
+    let created = if is_mount(to, name) {
+        rustix::fs::openat(to, name, flags | OFlags::TRUNC | OFlags::NONBLOCK, Mode::empty())
+    } else {
+        make_room(to, name, step)?;
+        rustix::fs::openat(to, name, flags | OFlags::CREATE | OFlags::EXCL, Mode::RUSR | Mode::WUSR)
     };
     Ok(created.during_at("create", step.target_path)?)
 }
 
-/// Removes what has the name, unless it is a directory.
+/// Removes what has the name, unless it is a directory or a mount: to unlink a mount of another
+/// namespace is no error to the kernel, it would take the mount away from the container.
 fn make_room(to: BorrowedFd, name: &OsStr, step: &Step) -> Result<()> {
+    if is_mount(to, name) {
+        return Err(kernel::Error::at("replace", step.target_path, Errno::BUSY).into());
+    }
     match rustix::fs::unlinkat(to, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(Errno::ISDIR) => Err(mixed("directory", step.target_path, "non-directory", step.source_path)),
         Err(errno) => Err(kernel::Error::at("replace", step.target_path, errno).into()),
     }
+}
+
+/// Whether a file is mounted on the name (statx(2), Linux 5.8). What is not there is no mount, nor
+/// is a directory one that could be replaced.
+fn is_mount(to: BorrowedFd, name: &OsStr) -> bool {
+    let stat = rustix::fs::statx(to, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE);
+    stat.is_ok_and(|stat| {
+        let is_directory = FileType::from_raw_mode(u32::from(stat.stx_mode)).is_dir();
+        !is_directory && stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
+    })
 }
 
 fn mixed(what: &str, target: &Path, other: &str, source: &Path) -> Error {
@@ -517,6 +532,29 @@ mod tests {
         std::fs::create_dir(scratch.to("x")).unwrap();
         let error = scratch.copy("x", Owner::Same).unwrap_err().to_string();
         assert_eq!(error, "cannot overwrite directory \"/x\" with non-directory \"/x\"");
+    }
+
+    #[test]
+    fn a_mounted_file_is_written_and_not_replaced() {
+        if !is_root() {
+            return;
+        }
+        let scratch = Scratch::new("mounted");
+        std::fs::write(scratch.0.join("mounted"), "old content").unwrap();
+        for name in ["file", "link"] {
+            std::fs::write(scratch.to(name), "below").unwrap();
+            rustix::mount::mount_bind(scratch.0.join("mounted"), scratch.to(name)).unwrap();
+        }
+        std::fs::write(scratch.from("file"), "new").unwrap();
+        symlink("x", scratch.from("link")).unwrap();
+        let (file, link) = (scratch.copy("file", Owner::Same), scratch.copy("link", Owner::Same));
+        for name in ["file", "link"] {
+            rustix::mount::unmount(scratch.to(name), rustix::mount::UnmountFlags::DETACH).unwrap();
+        }
+        file.unwrap();
+        assert!(link.unwrap_err().to_string().starts_with("replace /link: "));
+        assert_eq!(std::fs::read(scratch.0.join("mounted")).unwrap(), b"new");
+        assert_eq!(std::fs::read(scratch.to("file")).unwrap(), b"below");
     }
 
     #[test]
