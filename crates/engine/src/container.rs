@@ -9,6 +9,8 @@ use crate::state::{State, Status};
 use kernel::beneath::Root;
 use kernel::cgroup::{Cgroup, Layout};
 use kernel::lock::Lock;
+use kernel::mount::Mount;
+use kernel::overlay::Upper;
 use kernel::process::ProcessId;
 use spec::ContainerId;
 use std::path::PathBuf;
@@ -92,9 +94,17 @@ impl Container {
                 return Ok(root);
             }
         }
-        let (lower, upper) = self.layer_directories(engine)?;
+        Ok(Root::from_fd(self.mount(engine)?.into()))
+    }
+
+    /// The layers with the writable directory on top, as a mount that is visible nowhere.
+    pub(crate) fn mount(&self, engine: &Engine) -> Result<Mount> {
+        let (lower, directory) = self.layer_directories(engine)?;
         let work = engine.paths().container(self.id()).join("work");
-        Ok(Root::from_fd(kernel::overlay::mount(&lower, Some((&upper, &work)), false)?.into()))
+        // What goes with the container's end need not survive a power cut.
+        let volatile = self.record.options.lifecycle.auto_remove;
+        let upper = Upper { directory: &directory, work: &work, volatile };
+        Ok(kernel::overlay::mount(&lower, Some(upper), false)?)
     }
 
     /// The read-only directories, top first, and the writable one.

@@ -59,9 +59,7 @@ pub fn start(engine: &Engine, container: &mut Container, streams: Streams) -> Re
 /// Everything up to the specification. Leaves only files in the run folder, which the next start replaces.
 pub fn prepare(engine: &Engine, container: &Container) -> Result<Launch> {
     let record = &container.record;
-    let (lower, upper) = container.layer_directories(engine)?;
-    let work = engine.paths().container(&record.id).join("work");
-    let rootfs = kernel::overlay::mount(&lower, Some((&upper, &work)), false)?;
+    let rootfs = container.mount(engine)?;
     let root = Root::from_fd(
         rustix::io::fcntl_dupfd_cloexec(&rootfs, 3).map_err(|e| kernel::Error::new("duplicate rootfs", e))?,
     );

@@ -88,7 +88,8 @@ mod tests {
     use super::*;
     use crate::import::{Import, import};
     use crate::testing::{Scratch, is_root, tar_of};
-    use crate::{diff, rootfs};
+    use crate::diff;
+    use kernel::overlay;
     use rustix::fs::{AtFlags, Mode, OFlags};
     use spec::Platform;
 
@@ -114,7 +115,8 @@ mod tests {
         assert_eq!(image.config.history[0].comment, "Imported from -");
         assert_eq!(image.config.platform(), Platform::host());
         assert!(imported(&store, &["NOPE x".to_owned()]).is_err());
-        let broken = Import { name: None, changes: &[], message: "", platform: Platform::host(), created: Timestamp::EPOCH };
+        let broken =
+            Import { name: None, changes: &[], message: "", platform: Platform::host(), created: Timestamp::EPOCH };
         assert!(import(&store, &mut &b"no archive at all"[..], &broken).is_err());
         assert_eq!(store.list().unwrap().len(), 1);
     }
@@ -130,7 +132,8 @@ mod tests {
         let (upper, work) = (scratch.path().join("upper"), scratch.path().join("work"));
         std::fs::create_dir(&upper).unwrap();
         std::fs::create_dir(&work).unwrap();
-        let mount = rootfs::mount(&base.layers(&store), &upper, &work, false).unwrap();
+        let above = overlay::Upper { directory: &upper, work: &work, volatile: true };
+        let mount = overlay::mount(&base.layers(&store), Some(above), false).unwrap();
         rustix::fs::unlinkat(&mount, "etc/one", AtFlags::empty()).unwrap();
         rustix::fs::unlinkat(&mount, "d/x", AtFlags::empty()).unwrap();
         rustix::fs::unlinkat(&mount, "d", AtFlags::REMOVEDIR).unwrap();
@@ -157,7 +160,7 @@ mod tests {
         let image = commit(&store, &request).unwrap();
         assert_eq!((image.manifest.layers.len(), image.config.history.len()), (2, 2));
         assert_eq!(image.config.history[1].created_by, "sh");
-        let mount = rootfs::mount_read_only(&image.layers(&store)).unwrap();
+        let mount = overlay::mount(&image.layers(&store), None, true).unwrap();
         let exists = |name: &str| rustix::fs::statat(&mount, name, AtFlags::empty()).is_ok();
         assert!(exists("etc/two") && exists("d/new") && !exists("etc/one") && !exists("d/x"));
         // Equal changes give an equal layer.

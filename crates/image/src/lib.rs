@@ -17,7 +17,6 @@ mod index;
 pub mod ingest;
 pub mod layer;
 mod pipe;
-pub mod rootfs;
 pub mod store;
 pub mod tar;
 pub mod unpack;

@@ -19,18 +19,32 @@ pub const LOWER_MAX: usize = 500;
 /// Longest value of one option to fsconfig(2), in bytes, with its terminating zero.
 const OPTION_LENGTH_MAX: usize = 256;
 
+/// The writable side of a mount.
+#[derive(Debug, Clone, Copy)]
+pub struct Upper<'a> {
+    pub directory: &'a Path,
+    /// An empty directory on the same file system, of which the kernel makes its own use.
+    pub work: &'a Path,
+    /// What is written may be lost with the power: no fsync has an effect, and the last unmount does not
+    /// sync the whole file system below (`volatile`, Linux 5.10), which takes tens of milliseconds when that is busy.
+    pub volatile: bool,
+}
+
 /// Mounts `lower` directories (the top one first) below an optional pair of upper and work
 /// directory. Without an upper the result cannot be written to. The mount's own attribute
 /// `read_only` is separate and can be cleared later.
 ///
 /// A single lower without an upper is no overlay to Linux; then the result is a read-only bind
 /// of it.
-pub fn mount(lower: &[PathBuf], upper: Option<(&Path, &Path)>, read_only: bool) -> Result<Mount> {
+pub fn mount(lower: &[PathBuf], upper: Option<Upper<'_>>, read_only: bool) -> Result<Mount> {
     if lower.is_empty() || lower.len() > LOWER_MAX {
         let action = format!("mount overlay of {} layers (1 to {LOWER_MAX} are possible)", lower.len());
         return Err(Error::new(action, Errno::INVAL));
     }
     let attributes = if read_only { Attributes::READ_ONLY } else { Attributes::NONE };
+    if let Some(upper) = upper.filter(|upper| upper.volatile) {
+        forget_volatile(upper.work)?;
+    }
     if let ([only], None) = (lower, upper) {
         let mount = Mount::bind(only, false)?;
         mount.set_attributes(Attributes::READ_ONLY, Attributes::NONE, None, false)?;
@@ -43,7 +57,17 @@ pub fn mount(lower: &[PathBuf], upper: Option<(&Path, &Path)>, read_only: bool) 
     }
 }
 
-fn mount_one_by_one(lower: &[PathBuf], upper: Option<(&Path, &Path)>, attributes: Attributes) -> Result<Mount> {
+/// A volatile mount leaves a mark that forbids the next one, for what was written may be incomplete after a power
+/// cut. Here it is known to be worth no more than before.
+fn forget_volatile(work: &Path) -> Result<()> {
+    let mark = work.join("work/incompat");
+    match std::fs::remove_dir_all(&mark) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).during_at("remove", mark),
+        _ => Ok(()),
+    }
+}
+
+fn mount_one_by_one(lower: &[PathBuf], upper: Option<Upper<'_>>, attributes: Attributes) -> Result<Mount> {
     let mut overlay = Filesystem::open("overlay")?;
     let mut held = Vec::new();
     for directory in lower {
@@ -53,7 +77,7 @@ fn mount_one_by_one(lower: &[PathBuf], upper: Option<(&Path, &Path)>, attributes
 }
 
 /// `:` separates lowers in the text and `\` escapes, so those in a path get a `\`.
-fn mount_as_text(lower: &[PathBuf], upper: Option<(&Path, &Path)>, attributes: Attributes) -> Result<Mount> {
+fn mount_as_text(lower: &[PathBuf], upper: Option<Upper<'_>>, attributes: Attributes) -> Result<Mount> {
     let mut held = Vec::new();
     let mut text = join_escaped(lower.iter().map(PathBuf::as_path));
     if text.len() >= OPTION_LENGTH_MAX {
@@ -68,14 +92,15 @@ fn mount_as_text(lower: &[PathBuf], upper: Option<(&Path, &Path)>, attributes: A
     with_upper(overlay, upper, &mut held)?.mount(attributes)
 }
 
-fn with_upper(overlay: Filesystem, upper: Option<(&Path, &Path)>, held: &mut Vec<OwnedFd>) -> Result<Filesystem> {
+fn with_upper(overlay: Filesystem, upper: Option<Upper<'_>>, held: &mut Vec<OwnedFd>) -> Result<Filesystem> {
     // Whatever this kernel's defaults are: no attribute in a layer may point elsewhere, and an
     // upper directory must hold whole files and directories, or `commit` would lose some.
     let overlay = overlay.set_string("redirect_dir", "nofollow")?.set_string("metacopy", "off")?;
-    let Some((upper, work)) = upper else { return Ok(overlay) };
-    overlay
-        .set_string("upperdir", short(upper, held)?.as_os_str())?
-        .set_string("workdir", short(work, held)?.as_os_str())
+    let Some(upper) = upper else { return Ok(overlay) };
+    let overlay = overlay
+        .set_string("upperdir", short(upper.directory, held)?.as_os_str())?
+        .set_string("workdir", short(upper.work, held)?.as_os_str())?;
+    if upper.volatile { overlay.set_flag("volatile") } else { Ok(overlay) }
 }
 
 /// The path itself, or one through /proc/self/fd when an option cannot hold it. The descriptor
@@ -141,6 +166,25 @@ mod tests {
         (0..count).map(make).collect()
     }
 
+    type Make = fn(&[PathBuf], Option<Upper<'_>>, Attributes) -> Result<Mount>;
+
+    #[test]
+    fn a_volatile_mount_can_be_made_again() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let base = scratch("volatile");
+        let lower = layers(&base, 2);
+        let (directory, work) = (base.join("upper"), base.join("work"));
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::create_dir(&work).unwrap();
+        for _ in 0..2 {
+            mount(&lower, Some(Upper { directory: &directory, work: &work, volatile: true }), false).unwrap();
+            assert!(work.join("work/incompat/volatile").is_dir());
+        }
+        std::fs::remove_dir_all(&base).unwrap();
+    }
+
     #[test]
     fn both_ways_stack_the_same() {
         if !rustix::process::geteuid().is_root() {
@@ -151,15 +195,16 @@ mod tests {
         let (upper, work) = (base.join("upper"), base.join("work"));
         std::fs::create_dir(&upper).unwrap();
         std::fs::create_dir(&work).unwrap();
-        for make in [mount_one_by_one, mount_as_text] {
-            let overlay = match make(&lower, Some((&upper, &work)), Attributes::NONE) {
+        for (make, volatile) in [(mount_one_by_one as Make, false), (mount_as_text as Make, true)] {
+            let upper = Upper { directory: &upper, work: &work, volatile };
+            let overlay = match make(&lower, Some(upper), Attributes::NONE) {
                 Err(error) if error.errno == Errno::INVAL => continue,
                 result => result.unwrap(),
             };
             assert_eq!(read(&overlay, "who").unwrap(), "0");
             assert!(read(&overlay, "only2").is_ok());
             rustix::fs::mkdirat(&overlay, "new", Mode::from_raw_mode(0o755)).unwrap();
-            assert!(upper.join("new").is_dir());
+            assert!(upper.directory.join("new").is_dir());
             rustix::fs::unlinkat(&overlay, "new", rustix::fs::AtFlags::REMOVEDIR).unwrap();
         }
         std::fs::remove_dir_all(&base).unwrap();

@@ -19,7 +19,7 @@ pub fn monotonic_nanoseconds() -> i64 {
 }
 
 fn nanoseconds(time: Timespec) -> i64 {
-    time.tv_sec * 1_000_000_000 + i64::from(time.tv_nsec)
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
 /// A descriptor that becomes readable when the time set has come (timerfd_create(2)).

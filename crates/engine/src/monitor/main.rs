@@ -26,6 +26,7 @@ use crate::state::{State, Status};
 use crate::{file, lifecycle, recover};
 use kernel::epoll::{Epoll, Interest};
 use kernel::lock::Lock;
+use kernel::mount::Mount;
 use kernel::signal::{Signal, SignalSet, ignore, set_mask};
 use kernel::timer::{Timer, monotonic_nanoseconds};
 use spec::Timestamp;
@@ -57,6 +58,9 @@ struct Live {
     stdio: Stdio,
     prober: Option<Prober>,
     since: i64,
+    /// Held past the report of the end: the last one to let go of an overlay waits until everything below it is
+    /// on disk, and that should be us and not the container's last process, whose parent waits for it.
+    _rootfs: Option<Mount>,
 }
 
 /// The whole life; the value is the process's exit code, which nobody reads.
@@ -171,21 +175,20 @@ impl<'e> Monitor<'e> {
         // Written before the command runs: killed in between, the next command finds the process and ends it.
         self.container.save_state(self.engine)?;
         let (process, stdio) = ready.start().inspect_err(|error| self.record_failed_start(error))?;
-        drop(launch); // our hold on the rootfs: it goes with the container
-        self.watch(process, stdio)
+        self.watch(process, stdio, Some(launch.rootfs))
     }
 
     fn adopt(&mut self, id: kernel::process::ProcessId) -> Result<Live> {
         let (process, stdio) = process::adopt(self.engine, &self.container, id)?;
         self.container.state.monitor_pid = Some(std::process::id() as i32);
         self.container.save_state(self.engine)?;
-        self.watch(process, stdio)
+        self.watch(process, stdio, None)
     }
 
-    fn watch(&mut self, process: Process, stdio: Stdio) -> Result<Live> {
+    fn watch(&mut self, process: Process, stdio: Stdio, rootfs: Option<Mount>) -> Result<Live> {
         self.epoll.add(&process.pidfd, TOKEN_PROCESS, Interest::IN)?;
         let prober = Prober::new(&self.container.record, &self.epoll)?;
-        Ok(Live { process, stdio, prober, since: monotonic_nanoseconds() })
+        Ok(Live { process, stdio, prober, since: monotonic_nanoseconds(), _rootfs: rootfs })
     }
 
     /// Handles events until the container has ended and all its output is passed on.
