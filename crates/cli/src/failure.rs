@@ -1,4 +1,5 @@
 //! Why a command did not succeed, and what `main.rs` prints and returns for it.
+//! Exit codes are decided here and nowhere else: docker's, where docker has one.
 
 use crate::flags::Misuse;
 

@@ -1,4 +1,5 @@
 //! `brig attach`: our terminal on a container that runs.
+//! Only for containers that run: another state is an error that says what to do.
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Parsed};

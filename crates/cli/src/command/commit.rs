@@ -1,4 +1,5 @@
 //! `brig commit`.
+//! The engine freezes, packs and names; here the id is printed.
 
 use crate::failure::Outcome;
 use crate::flags::{self, Parsed};

@@ -1,4 +1,5 @@
 //! What `run` and `create` do alike before the engine makes a container: get the image and look after `--cidfile`.
+//! Called before anything exists that would have to be undone.
 
 use super::pull;
 use crate::failure::Failure;

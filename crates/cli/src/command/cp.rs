@@ -1,4 +1,5 @@
 //! `brig cp`.
+//! Where a copy lands, and how links are kept from leading outside, is `engine::copy`'s business.
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::cp::Place as End;

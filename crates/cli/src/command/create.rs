@@ -1,4 +1,5 @@
 //! `brig create`: a container that waits for `start`.
+//! The same as `run` up to the point where something would run.
 
 use super::containers::{self, IdFile};
 use crate::failure::Outcome;

@@ -1,4 +1,5 @@
 //! `brig diff`.
+//! Read from the layers, so the container may run or not.
 
 use crate::failure::Outcome;
 use crate::flags::Parsed;

@@ -1,4 +1,5 @@
 //! `brig exec`: one more process in a container that runs.
+//! The process is ours, not a monitor's: when we are killed its output has nowhere to go.
 
 use crate::failure::Outcome;
 use crate::flags::{self, Parsed};
@@ -8,10 +9,11 @@ use engine::Container;
 
 /// The exit code is that of the process.
 pub fn run(place: &Place, parsed: Parsed) -> Outcome {
+    // Before the flags are read: the second execution must find an --env-file that is a pipe still full.
+    kernel::self_exe::ensure_sealed()?;
     let mut asked = flags::exec::read(&parsed)?;
     let (tty, stdin) = (asked.options.tty, asked.options.stdin_open && !asked.options.detach);
     terminal::check_input(tty, stdin)?;
-    kernel::self_exe::ensure_sealed()?;
     let engine = place.engine()?;
     let container = Container::find(&engine, &asked.container)?;
     if tty {

@@ -1,4 +1,5 @@
 //! `brig export`.
+//! Streams; nothing is held in memory.
 
 use super::save::Sink;
 use crate::failure::{Failure, Outcome};

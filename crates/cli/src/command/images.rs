@@ -1,4 +1,5 @@
 //! `brig images`: images as a table, a line for each name.
+//! An image is shown once for each of its names.
 
 use crate::failure::Outcome;
 use crate::flags::images::Images;
@@ -50,8 +51,7 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     for image in &images {
         let used = containers.iter().filter(|id| **id == image.id).count();
         let names = lines(image, asked.digests);
-        // An id is listed once, however many names it has.
-        for (repository, tag, digest) in names.into_iter().take(if asked.quiet { 1 } else { usize::MAX }) {
+        for (repository, tag, digest) in names {
             rows.push(row(&engine, image, &asked, [repository, tag, digest], used, now));
         }
     }

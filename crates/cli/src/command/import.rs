@@ -1,4 +1,5 @@
 //! `brig import`.
+//! An archive of a root file system becomes an image of one layer.
 
 use super::load::{self, Source};
 use crate::failure::{Failure, Outcome};

@@ -1,4 +1,5 @@
 //! `brig inspect` and its forms for one kind of object.
+//! The objects are made by `docker::wire`, the text by `output::inspect`.
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::inspect::{Inspect, Kind};

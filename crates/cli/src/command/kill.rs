@@ -1,4 +1,5 @@
 //! `brig kill`.
+//! Any signal to a container's first process; KILL without a name for one.
 
 use super::each::each;
 use crate::failure::{Failure, Outcome};

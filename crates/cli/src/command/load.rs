@@ -1,4 +1,5 @@
 //! `brig load`, and where archives are read from.
+//! `import` reads through the same `Source`.
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Parsed};

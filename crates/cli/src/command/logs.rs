@@ -1,4 +1,5 @@
 //! `brig logs`.
+//! Which entries there are is `engine::logs`' business; here they are written to the stream they came from.
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Parsed};

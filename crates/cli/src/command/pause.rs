@@ -1,4 +1,5 @@
 //! `brig pause` and `brig unpause`.
+//! Two commands that are each other's reverse.
 
 use super::each::each_container;
 use crate::failure::Outcome;

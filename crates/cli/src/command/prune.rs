@@ -1,4 +1,5 @@
 //! `brig container prune`, and the question before anything is pruned.
+//! `volume prune` asks and reports through here as well.
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Parsed};

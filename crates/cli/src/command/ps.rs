@@ -1,4 +1,5 @@
 //! `brig ps`: containers as a table.
+//! Filters are the engine's; columns, widths and words are docker's.
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Parsed};

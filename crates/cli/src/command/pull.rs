@@ -1,4 +1,5 @@
 //! `brig pull`, and the pull that `run` and `create` make of an image that is not here.
+//! Progress is worded here, as docker words it.
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::container::Fetch;

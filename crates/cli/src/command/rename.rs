@@ -1,4 +1,5 @@
 //! `brig rename`.
+//! Names are checked and reserved by the engine.
 
 use crate::failure::Outcome;
 use crate::flags::Parsed;

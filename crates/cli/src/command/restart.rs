@@ -1,4 +1,5 @@
 //! `brig restart`.
+//! Stopping and starting are the engine's; here names are read and printed.
 
 use super::each::each_container;
 use crate::failure::Outcome;

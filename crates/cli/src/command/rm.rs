@@ -1,4 +1,5 @@
 //! `brig rm`.
+//! What a removal takes along, and what it refuses, is decided by `engine::lifecycle`.
 
 use super::each::each;
 use crate::failure::Outcome;

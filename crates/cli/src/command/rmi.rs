@@ -1,4 +1,5 @@
 //! `brig rmi`.
+//! What may go and what a container still needs is decided by the engine.
 
 use super::each::each_printing;
 use crate::failure::Outcome;

@@ -1,4 +1,5 @@
 //! `brig run`: an image, a new container, its process, and our terminal around it.
+//! Everything up to the start fails with 125, 126 or 127; after it the exit code is the container's.
 
 use super::containers::{self, IdFile};
 use crate::failure::{Failure, Outcome};
@@ -9,11 +10,12 @@ use engine::attach::Streams;
 
 /// The exit code is that of the container's command.
 pub fn run(place: &Place, parsed: Parsed) -> Outcome {
+    // Before the flags are read: the second execution must find an --env-file that is a pipe still full.
+    kernel::self_exe::ensure_sealed()?;
     let asked = flags::run::read(&parsed)?;
     let streams = if asked.detach { Streams::NONE } else { containers::streams(&asked.container) };
     let tty = asked.container.options.process.tty;
     terminal::check_input(tty, streams.stdin)?;
-    kernel::self_exe::ensure_sealed()?;
 
     let started = start(place, asked.container, streams);
     let (engine, container, client) = started.map_err(Failure::before_start)?;

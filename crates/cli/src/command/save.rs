@@ -1,4 +1,5 @@
 //! `brig save`, and where archives are written to.
+//! `export` writes through the same `Sink`.
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Parsed};

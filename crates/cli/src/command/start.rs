@@ -1,4 +1,5 @@
 //! `brig start`: containers that exist already, in the background or with our terminal.
+//! Containers that run already are no error, as in docker.
 
 use super::each::each_container;
 use crate::failure::{Failure, Outcome};
@@ -33,7 +34,10 @@ fn attached(engine: &Engine, asked: &Start) -> Outcome {
     terminal::check_input(process.tty, streams.stdin)?;
     let client = match container.is_running() {
         true => engine::attach::attach(engine, &container, streams)?,
-        false => engine::run::start(engine, &mut container, streams)?,
+        // Docker's exit code for a command that cannot be executed is 1 here, unlike that of `run`.
+        false => {
+            engine::run::start(engine, &mut container, streams).map_err(|error| Failure::message(error.to_string()))?
+        }
     };
     let side =
         terminal::Side { tty: process.tty, detach_keys: asked.detach_keys.clone(), forward_signals: asked.sig_proxy };

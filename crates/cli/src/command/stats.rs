@@ -1,4 +1,5 @@
 //! `brig stats`: what containers use, once or again and again.
+//! Adding up is the engine's; this file looks twice, so that there is a rate, and draws.
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::stats::Stats;

@@ -1,4 +1,5 @@
 //! `brig stop`.
+//! The engine sends the signal, waits and kills.
 
 use super::each::each_container;
 use crate::failure::Outcome;

@@ -1,4 +1,5 @@
 //! `brig tag`.
+//! A second name for an image; nothing is copied.
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::Parsed;

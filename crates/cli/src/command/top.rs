@@ -1,4 +1,5 @@
 //! `brig top`.
+//! Columns are ps(1)'s; the engine reads them.
 
 use crate::failure::Outcome;
 use crate::flags::Parsed;

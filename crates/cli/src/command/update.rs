@@ -1,4 +1,5 @@
 //! `brig update`.
+//! Limits change while the container runs; a restart is not needed.
 
 use super::each::each_container;
 use crate::failure::Outcome;

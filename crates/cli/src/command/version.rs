@@ -1,4 +1,5 @@
 //! `brig version` and `brig --version`.
+//! There is no server, so there is one version.
 
 use crate::failure::Outcome;
 use crate::flags;

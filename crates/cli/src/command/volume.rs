@@ -1,4 +1,5 @@
 //! `brig volume create`, `ls`, `rm` and `prune`.
+//! `volume inspect` is with the other forms of inspect.
 
 use super::each::each;
 use super::prune;

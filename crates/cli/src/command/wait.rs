@@ -1,4 +1,5 @@
 //! `brig wait`.
+//! Asks the engine for each container in turn; one that has ended answers at once.
 
 use super::each::each_printing;
 use crate::failure::Outcome;

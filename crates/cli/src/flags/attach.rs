@@ -1,4 +1,5 @@
 //! `brig attach`.
+//! The table that parser and help read, and the flags as typed values for `command/attach.rs`.
 
 use super::shared;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};

@@ -1,4 +1,5 @@
 //! `brig commit`.
+//! The table that parser and help read, and the flags as typed values for `command/commit.rs`.
 
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use engine::commit::CommitOptions;

@@ -1,4 +1,5 @@
 //! The flags that `run` and `create` share, and what they mean: the conversion to `engine::options::Options`.
+//! Only the text is looked at here: what needs the image or the machine is checked by the engine.
 
 use super::value::{
     bytes, cpus, device, duration, env, log, mount, namespace, number, pair, restart, security, sysctl, tmpfs, ulimit,

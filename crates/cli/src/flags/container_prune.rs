@@ -1,4 +1,5 @@
 //! `brig container prune`.
+//! The table that parser and help read, and the flags as typed values for `command/prune.rs`.
 
 use super::value::pair;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};

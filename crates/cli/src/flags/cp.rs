@@ -1,4 +1,5 @@
 //! `brig cp`.
+//! The table that parser and help read, and the flags as typed values for `command/cp.rs`.
 
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 

@@ -1,4 +1,5 @@
 //! `brig create`.
+//! The table that parser and help read, and the flags as typed values for `command/create.rs`.
 
 use super::container::{self, Container};
 use super::{Command, Example, Misuse, Parsed, Positional};

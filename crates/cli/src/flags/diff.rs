@@ -1,4 +1,5 @@
 //! `brig diff`: names and nothing else.
+//! The table that parser and help read, and the flags as typed values for `command/diff.rs`.
 
 use super::{Command, Example, Positional};
 

@@ -1,4 +1,5 @@
 //! `brig exec`.
+//! The table that parser and help read, and the flags as typed values for `command/exec.rs`.
 
 use super::shared;
 use super::value::env;

@@ -1,4 +1,5 @@
 //! `brig export`.
+//! The table that parser and help read, and the flags as typed values for `command/export.rs`.
 
 use super::{Command, Example, Flag, Parsed, Positional};
 

@@ -1,4 +1,5 @@
 //! `brig hello-inside`, which the embedded image `hello` runs; not listed in help.
+//! The report is written by `command/hello_inside.rs`.
 
 use super::{Command, Example, Positional};
 

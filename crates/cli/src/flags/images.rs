@@ -1,4 +1,5 @@
 //! `brig images`.
+//! The table that parser and help read, and the flags as typed values for `command/images.rs`.
 
 use super::shared;
 use super::value::pair;

@@ -1,4 +1,5 @@
 //! `brig import`.
+//! The table that parser and help read, and the flags as typed values for `command/import.rs`.
 
 use super::shared;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};

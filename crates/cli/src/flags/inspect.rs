@@ -1,4 +1,5 @@
 //! `brig inspect`, and its forms for one kind of object: `container inspect`, `image inspect`, `volume inspect`.
+//! They differ in the kinds of objects they look for; what they print is in `command/inspect.rs`.
 
 use super::{Command, Example, Flag, Misuse, Parsed, Positional, shared};
 

@@ -1,4 +1,5 @@
 //! `brig kill`.
+//! The table that parser and help read, and the flags as typed values for `command/kill.rs`.
 
 use super::shared;
 use super::{Command, Example, Misuse, Parsed, Positional};

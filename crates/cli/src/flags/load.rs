@@ -1,4 +1,5 @@
 //! `brig load`.
+//! The table that parser and help read, and the flags as typed values for `command/load.rs`.
 
 use super::shared;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};

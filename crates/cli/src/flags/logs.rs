@@ -1,4 +1,5 @@
 //! `brig logs`.
+//! The table that parser and help read, and the flags as typed values for `command/logs.rs`.
 
 use super::value::duration;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};

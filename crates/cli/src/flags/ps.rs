@@ -1,4 +1,5 @@
 //! `brig ps`.
+//! The table that parser and help read, and the flags as typed values for `command/ps.rs`.
 
 use super::shared;
 use super::value::{number, pair};

@@ -1,4 +1,5 @@
 //! `brig pull`.
+//! The table that parser and help read, and the flags as typed values for `command/pull.rs`.
 
 use super::container::Fetch;
 use super::shared;

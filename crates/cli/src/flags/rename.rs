@@ -1,4 +1,5 @@
 //! `brig rename`: names and nothing else.
+//! The table that parser and help read, and the flags as typed values for `command/rename.rs`.
 
 use super::{Command, Example, Positional};
 

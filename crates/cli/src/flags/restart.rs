@@ -1,4 +1,5 @@
 //! `brig restart`.
+//! The table that parser and help read, and the flags as typed values for `command/restart.rs`.
 
 use super::shared;
 use super::{Command, Example, Misuse, Parsed, Positional};

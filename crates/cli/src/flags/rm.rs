@@ -1,4 +1,5 @@
 //! `brig rm`.
+//! The table that parser and help read, and the flags as typed values for `command/rm.rs`.
 
 use super::{Command, Example, Flag, Parsed, Positional};
 

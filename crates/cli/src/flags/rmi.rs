@@ -1,4 +1,5 @@
 //! `brig rmi`.
+//! The table that parser and help read, and the flags as typed values for `command/rmi.rs`.
 
 use super::{Command, Example, Flag, Parsed, Positional};
 

@@ -1,4 +1,5 @@
 //! `brig run`.
+//! The table that parser and help read, and the flags as typed values for `command/run.rs`.
 
 use super::container::{self, Container};
 use super::shared;

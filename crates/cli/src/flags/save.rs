@@ -1,4 +1,5 @@
 //! `brig save`.
+//! The table that parser and help read, and the flags as typed values for `command/save.rs`.
 
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use image::archive::Format;

@@ -1,4 +1,5 @@
 //! Flags that several commands share, word for word.
+//! Their parsers stand next to them; what a flag means for one command only is in that command's file.
 
 use super::{Flag, Parsed};
 use kernel::signal::Signal;

@@ -1,4 +1,5 @@
 //! `brig start`.
+//! The table that parser and help read, and the flags as typed values for `command/start.rs`.
 
 use super::shared;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};

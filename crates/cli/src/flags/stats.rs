@@ -1,4 +1,5 @@
 //! `brig stats`.
+//! The table that parser and help read, and the flags as typed values for `command/stats.rs`.
 
 use super::shared;
 use super::{Command, Example, Flag, Parsed, Positional};

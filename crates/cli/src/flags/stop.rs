@@ -1,4 +1,5 @@
 //! `brig stop`.
+//! The table that parser and help read, and the flags as typed values for `command/stop.rs`.
 
 use super::shared;
 use super::{Command, Example, Misuse, Parsed, Positional};

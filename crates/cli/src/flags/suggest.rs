@@ -1,4 +1,5 @@
 //! "Did you mean": the known name nearest to a mistyped one. Used by `parse.rs` for flags and by `main.rs` for commands.
+//! A wrong guess is worse than none, so the distance allowed is small.
 
 /// The nearest of `names` within two edits (one for names of up to three letters), or one that `typed` begins.
 pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {

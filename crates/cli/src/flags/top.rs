@@ -1,4 +1,5 @@
 //! `brig top`. What follows the container's name are ps(1)'s options.
+//! The table that parser and help read, and the flags as typed values for `command/top.rs`.
 
 use super::{Command, Example, Positional};
 

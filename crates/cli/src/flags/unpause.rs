@@ -1,4 +1,5 @@
 //! `brig unpause`: names and nothing else.
+//! The table that parser and help read, and the flags as typed values for `command/pause.rs`.
 
 use super::{Command, Example, Positional};
 

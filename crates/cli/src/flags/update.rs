@@ -1,4 +1,5 @@
 //! `brig update`.
+//! The table that parser and help read, and the flags as typed values for `command/update.rs`.
 
 use super::container;
 use super::value::restart;

@@ -1,4 +1,5 @@
 //! `brig version`.
+//! The table that parser and help read, and the flags as typed values for `command/version.rs`.
 
 use super::shared;
 use super::{Command, Example, Parsed, Positional};

@@ -1,4 +1,5 @@
 //! `brig volume create`, `ls`, `rm` and `prune`; `volume inspect` is in `inspect.rs`.
+//! What they do is in `command/volume.rs`.
 
 use super::value::pair;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional, shared};

@@ -1,4 +1,5 @@
 //! `brig wait`: names and nothing else.
+//! The table that parser and help read, and the flags as typed values for `command/wait.rs`.
 
 use super::{Command, Example, Positional};
 

@@ -1,4 +1,5 @@
 //! Text that comes from containers and images, made safe and short for a table.
+//! What a container calls its command must not move the cursor of whoever lists it.
 
 /// At most `width` characters; a longer text ends in `…`.
 pub fn ellipsis(text: &str, width: usize) -> String {

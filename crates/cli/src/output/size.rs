@@ -1,4 +1,5 @@
 //! Sizes for people: `72.8MB` in thousands, `15.3MiB` in 1024s.
+//! Lists use few digits, details more.
 
 const DECIMAL: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 const BINARY: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

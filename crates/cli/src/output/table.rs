@@ -1,4 +1,5 @@
 //! Columns: cells separated by tabs, aligned as Go's tabwriter does with docker's settings (at least 10 wide, 3 apart).
+//! Knows nothing of what is in the cells; widths count characters.
 
 const WIDTH_MIN: usize = 10;
 const GAP: usize = 3;

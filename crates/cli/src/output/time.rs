@@ -1,4 +1,5 @@
 //! Times for people: `About a minute`, `2 hours`, and the two forms in which docker prints a date.
+//! Everything is UTC: the time zone of a terminal is not looked up.
 
 use spec::Timestamp;
 

@@ -1,4 +1,5 @@
 //! A container as `docker inspect` shows it.
+//! Called by `brig inspect`. What has no meaning here carries docker's value for "not used".
 
 use super::host_config::host_config;
 use super::size::Sizes;

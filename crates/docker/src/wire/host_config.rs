@@ -1,4 +1,5 @@
 //! `HostConfig`: what was asked of the container, as docker's API has it. Called by `container.rs` alone.
+//! Rebuilds from the options what was typed: `Binds` from `-v`, `Mounts` from `--mount`.
 
 use engine::options::{Ipc, LogDriver, Mount, MountSource, Network, Options, Resources, Restart, Seccomp, Sharing};
 use serde_json::{Map, Value, json};

@@ -1,4 +1,5 @@
 //! An image as `docker image inspect` shows it.
+//! Called by `brig inspect`; reads sizes and paths from the store.
 
 use super::{list_or_null, set_or_null, time};
 use engine::Engine;

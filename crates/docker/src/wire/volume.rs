@@ -1,4 +1,5 @@
 //! A volume as `docker volume inspect` shows it.
+//! Keys are in alphabetical order, which is what docker's encoder gives.
 
 use engine::volumes::Volume;
 use serde_json::{Map, Value, json};

@@ -1,4 +1,5 @@
 //! Sizes: `100m`, `1.5g`, `64kib`, `4096`. Memory flags count in 1024s, log file sizes in 1000s, as docker's do.
+//! Used by limits, tmpfs and log options.
 
 /// Bytes with 1024-based suffixes (`k`, `m`, `g`, `t`, `p`, each also with `b` or `ib`), any case.
 pub fn memory(text: &str) -> Result<i64, String> {

@@ -1,4 +1,5 @@
 //! `--cpus 1.5`: a decimal number of CPUs as billionths, exactly, without going through a float.
+//! Used by `run`, `create` and `update`.
 
 /// Billionths of a CPU.
 pub fn parse(text: &str) -> Result<i64, String> {

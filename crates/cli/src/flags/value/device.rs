@@ -1,4 +1,5 @@
 //! `--device HOST[:CONTAINER[:rwm]]`.
+//! Whether the device exists is checked by the engine.
 
 use engine::options::Device;
 

@@ -1,4 +1,5 @@
 //! Durations as Go writes them: `1m30s`, `300ms`, `1.5h`; and points in time for `logs --since`.
+//! The first is for health checks, the second reads the clock of its caller.
 
 use spec::Timestamp;
 

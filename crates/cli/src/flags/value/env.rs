@@ -1,4 +1,5 @@
 //! `-e`, `--env-file` and `--label-file`.
+//! The files are read when the flag is, so that a bad line stops the command before anything is made.
 
 use std::path::Path;
 

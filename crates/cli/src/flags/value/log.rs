@@ -1,4 +1,5 @@
 //! `--log-driver` and `--log-opt`.
+//! Gives the engine's type with docker's words for what is wrong.
 
 use super::bytes;
 use engine::options::{Log, LogDriver};

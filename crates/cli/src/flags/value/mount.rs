@@ -1,4 +1,5 @@
 //! `--mount KEY=VALUE,…`: docker's structured form, one comma separated record with CSV quoting.
+//! Whether a source exists is checked by the engine, so that an error names the machine's state and not the text.
 
 use super::{bytes, volume};
 use engine::options::{Mount, MountSource};

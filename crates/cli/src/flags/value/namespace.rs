@@ -1,4 +1,5 @@
 //! `--network`, `--pid`, `--ipc`, `--uts`, `--userns` and `--cgroupns`.
+//! Which of them go together is checked by the engine.
 
 use engine::options::{Ipc, Network, Sharing};
 

@@ -1,4 +1,5 @@
 //! Whole numbers, with the words that docker's flag library uses when they are none.
+//! The ranges that make sense for a flag are checked where the flag is read.
 
 /// A signed number.
 pub fn signed<T: TryFrom<i64>>(text: &str) -> Result<T, String> {

@@ -1,4 +1,5 @@
 //! `key=value`: labels, volume driver options and filters.
+//! Which names exist is known to those who use them.
 
 /// `KEY=VALUE` or `KEY` alone, which has an empty value.
 pub fn label(text: &str) -> Result<(String, String), String> {

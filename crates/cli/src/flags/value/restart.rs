@@ -1,4 +1,5 @@
 //! `--restart no|always|unless-stopped|on-failure[:MAX]`.
+//! Gives the engine's type; when a policy acts is `engine::monitor`'s business.
 
 use engine::options::Restart;
 

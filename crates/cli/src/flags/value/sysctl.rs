@@ -1,4 +1,5 @@
 //! `--sysctl NAME=VALUE`: only those that belong to a namespace of the container; any other would change the host.
+//! The engine refuses those of a namespace that the container shares.
 
 /// Name and value.
 pub fn parse(text: &str) -> Result<(String, String), String> {

@@ -1,4 +1,5 @@
 //! `--tmpfs TARGET[:OPTIONS]`: options of mount(8) and tmpfs(5).
+//! Unknown ones are refused here, because the kernel's own error would not name them.
 
 use engine::options::{Mount, MountSource};
 

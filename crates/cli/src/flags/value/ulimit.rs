@@ -1,4 +1,5 @@
 //! `--ulimit NAME=SOFT[:HARD]`.
+//! Gives the engine's type; whether this machine allows the limit shows at the start.
 
 use engine::options::Ulimit;
 

@@ -1,4 +1,5 @@
 //! `-v [SOURCE:]TARGET[:OPTIONS]`: a path of the host, a named volume or (without source) an anonymous one.
+//! Gives the engine's type; directories and volumes are made when a container is.
 
 use engine::options::{Mount, MountSource};
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
 //! The tree of a template. Errors are Go's sentences with line numbers, `template: :1: unexpected {{end}}`.
+//! Names of functions and variables are checked here, fields when the template runs.
 
 use super::function;
 use super::lex::{self, Problem, Token, What};

@@ -1,4 +1,5 @@
 //! Values as Go's fmt prints them: `%v` for what an action gives, and the verbs of `printf`.
+//! Errors in a format are part of the output, as in Go; nothing here fails.
 
 use super::function::WIDTH_MAX;
 use super::run::Val;

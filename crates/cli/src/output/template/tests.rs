@@ -1,4 +1,5 @@
 //! Templates against what Go prints.
+//! The expected texts were compared with docker's for the cases that docker can show.
 
 use super::*;
 use proptest::prelude::*;
