@@ -30,6 +30,7 @@ const SHIFT_LEFT32_K: u8 = 0x64;
 const MOVE_K: u8 = 0xb7;
 const ADD_K: u8 = 0x07;
 const XOR_K: u8 = 0xa7;
+const AND_K: u8 = 0x57;
 const AND_X: u8 = 0x5f;
 const OR_X: u8 = 0x4f;
 const NEGATE: u8 = 0x87;
@@ -109,7 +110,10 @@ fn compile(state: &DeviceState) -> Vec<Instruction> {
             program.extend(matching(exception, state.allow_by_default));
         }
     }
-    program.extend([k(XOR_K, ANSWER, u32::from(state.allow_by_default)), k(EXIT, 0, 0)]);
+    program.push(k(XOR_K, ANSWER, u32::from(state.allow_by_default)));
+    // Changes nothing, but tells the kernel's verifier (6.1, for one) that the answer is 0 or 1.
+    program.push(k(AND_K, ANSWER, 1));
+    program.push(k(EXIT, 0, 0));
     program
 }
 
@@ -196,7 +200,8 @@ fn load(program: &[Instruction]) -> Result<OwnedFd> {
     let fd = unsafe { bpf(PROG_LOAD, &attributes) }.map_err(|errno| {
         let action = match errno {
             Errno::PERM => "load device filter: it needs CAP_BPF (or CAP_SYS_ADMIN) in the first user namespace",
-            Errno::NOSYS | Errno::INVAL => "load device filter: the kernel lacks CONFIG_CGROUP_BPF",
+            Errno::NOSYS => "load device filter: the kernel lacks CONFIG_BPF_SYSCALL",
+            Errno::INVAL => "load device filter: refused by the kernel; it may lack CONFIG_CGROUP_BPF",
             _ => "load device filter",
         };
         Error::new(action, errno)
@@ -330,6 +335,7 @@ mod tests {
                 MOVE_K => immediate,
                 ADD_K => now.wrapping_add(immediate),
                 XOR_K => now ^ immediate,
+                AND_K => now & immediate,
                 AND_X => now & from,
                 OR_X => now | from,
                 NEGATE => now.wrapping_neg(),
