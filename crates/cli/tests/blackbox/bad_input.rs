@@ -59,7 +59,12 @@ fn check_layer(name: &str, tar: Vec<u8>, verdict: Verdict) {
     for outside in ["/brig-evil", "/tmp/brig-evil", "/etc/brig-evil"] {
         assert!(!std::path::Path::new(outside).exists(), "{name} wrote {outside}");
     }
-    assert!(!brig.dir.join("brig-evil").exists() && !brig.root().join("brig-evil").exists() && !brig.root().join("layers/brig-evil").exists(), "{name}");
+    assert!(
+        !brig.dir.join("brig-evil").exists()
+            && !brig.root().join("brig-evil").exists()
+            && !brig.root().join("layers/brig-evil").exists(),
+        "{name}"
+    );
 }
 
 #[test]
@@ -69,12 +74,28 @@ fn layers_stay_beneath_their_root() {
     check_layer("many dots", Tar::new().file(&format!("{deep}tmp/brig-evil"), 0o644, b"x").finish(), Refused);
     check_layer("dots inside", Tar::new().file("etc/../../brig-evil", 0o644, b"x").finish(), Refused);
     check_layer("absolute", Tar::new().file("/etc/brig-evil", 0o644, b"x").finish(), Taken);
-    check_layer("through a link", Tar::new().symlink("out", "/tmp").file("out/brig-evil", 0o644, b"x").finish(), Either);
-    check_layer("through a relative link", Tar::new().symlink("out", &format!("{deep}tmp")).file("out/brig-evil", 0o644, b"x").finish(), Either);
-    check_layer("link replaced by a directory", Tar::new().symlink("out", "/tmp").dir("out", 0o755).file("out/brig-evil", 0o644, b"x").finish(), Either);
+    check_layer(
+        "through a link",
+        Tar::new().symlink("out", "/tmp").file("out/brig-evil", 0o644, b"x").finish(),
+        Either,
+    );
+    check_layer(
+        "through a relative link",
+        Tar::new().symlink("out", &format!("{deep}tmp")).file("out/brig-evil", 0o644, b"x").finish(),
+        Either,
+    );
+    check_layer(
+        "link replaced by a directory",
+        Tar::new().symlink("out", "/tmp").dir("out", 0o755).file("out/brig-evil", 0o644, b"x").finish(),
+        Either,
+    );
     check_layer("whiteout with dots", Tar::new().file("etc/.wh...", 0, b"").finish(), Refused);
     check_layer("whiteout of nothing", Tar::new().file("etc/.wh.", 0, b"").finish(), Refused);
-    check_layer("hard link to the outside", Tar::new().hardlink("brig-evil", "../../../../../../etc/passwd").finish(), Refused);
+    check_layer(
+        "hard link to the outside",
+        Tar::new().hardlink("brig-evil", "../../../../../../etc/passwd").finish(),
+        Refused,
+    );
     check_layer("hard link to nothing", Tar::new().hardlink("a", "no/such/file").finish(), Refused);
 }
 
@@ -99,11 +120,36 @@ fn broken_tars_are_refused() {
     damaged[150] ^= 1;
     check_layer("bad checksum", damaged, Refused);
     check_layer("cut in a file", whole[..1500].to_vec(), Refused);
-    check_layer("huge size", Tar::new().entry("a", &Entry { size: Some(0o77777777777), data: b"x", ..Entry::default() }).finish(), Refused);
-    check_layer("huge long name", Tar::new().entry("././@LongLink", &Entry { kind: b'L', size: Some(1 << 32), data: b"x", ..Entry::default() }).finish(), Refused);
-    check_layer("huge pax header", Tar::new().entry("pax", &Entry { kind: b'x', size: Some(1 << 32), data: b"x", ..Entry::default() }).finish(), Refused);
-    check_layer("nonsense pax", Tar::new().entry("pax", &Entry { kind: b'x', data: b"99 nonsense\n", ..Entry::default() }).file("a", 0o644, b"").finish(), Refused);
-    check_layer("noise", (0..10_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8).collect(), Refused);
+    check_layer(
+        "huge size",
+        Tar::new().entry("a", &Entry { size: Some(0o77777777777), data: b"x", ..Entry::default() }).finish(),
+        Refused,
+    );
+    check_layer(
+        "huge long name",
+        Tar::new()
+            .entry("././@LongLink", &Entry { kind: b'L', size: Some(1 << 32), data: b"x", ..Entry::default() })
+            .finish(),
+        Refused,
+    );
+    check_layer(
+        "huge pax header",
+        Tar::new().entry("pax", &Entry { kind: b'x', size: Some(1 << 32), data: b"x", ..Entry::default() }).finish(),
+        Refused,
+    );
+    check_layer(
+        "nonsense pax",
+        Tar::new()
+            .entry("pax", &Entry { kind: b'x', data: b"99 nonsense\n", ..Entry::default() })
+            .file("a", 0o644, b"")
+            .finish(),
+        Refused,
+    );
+    check_layer(
+        "noise",
+        (0..10_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8).collect(),
+        Refused,
+    );
 }
 
 #[test]
@@ -134,13 +180,20 @@ fn broken_archives_are_refused() {
         ("half a gzip", packed[..packed.len() / 2].to_vec()),
         ("another digest", wrong_digest.oci_archive("x")),
         ("another diff id", wrong_diff.docker_archive("x:latest")),
-        ("a bad config", Image::with_config(b"[]".to_vec(), vec![plain_layer(busybox_tar())]).docker_archive("x:latest")),
+        (
+            "a bad config",
+            Image::with_config(b"[]".to_vec(), vec![plain_layer(busybox_tar())]).docker_archive("x:latest"),
+        ),
         ("a bad name", good.docker_archive("Bad Name:x")),
     ] {
         let path = brig.write("bad.tar", &bytes);
         let output = brig.run(&format!("load -i {path}"));
         assert_eq!(output.code, 1, "{name} is taken: {}", output.text());
-        assert!(!output.stderr.is_empty() && output.stderr.lines().count() <= 2 && !output.stderr.contains("panicked"), "{name}: {}", output.stderr);
+        assert!(
+            !output.stderr.is_empty() && output.stderr.lines().count() <= 2 && !output.stderr.contains("panicked"),
+            "{name}: {}",
+            output.stderr
+        );
         assert_eq!(brig.ok("images -aq"), "", "{name}");
     }
     brig.fails("load -i /no/such/file", 1, "no such file");
@@ -156,7 +209,7 @@ fn a_full_disk_leaves_no_half_made_thing() {
     }
     let brig = Brig::empty();
     let small = brig.mkdir("root");
-    tool("mount", &["-t", "tmpfs", "-o", "size=3m", "full", &small]);
+    tool("mount", &["-t", "tmpfs", "-o", "size=6m", "full", &small]);
     let mut big = busybox_tar().to_vec();
     big.truncate(big.len() - 1024);
     big.extend(Tar::new().file("big", 0o644, &vec![1; 8 << 20]).finish());
@@ -189,10 +242,19 @@ fn damaged_state_is_reported_not_believed() {
     }
     assert_eq!(brig.ok("start -a fine"), "fine");
     let output = brig.run("ps -a --format '{{.Names}}'");
-    assert!(output.text().contains("fine") && !output.stderr.contains("panicked"), "{} {}", output.text(), output.stderr);
+    assert!(
+        output.text().contains("fine") && !output.stderr.contains("panicked"),
+        "{} {}",
+        output.text(),
+        output.stderr
+    );
     let output = brig.run(&format!("rm -f {id}"));
     assert!(!output.stderr.contains("panicked"), "{}", output.stderr);
-    assert!(!brig.root().join("containers").join(&id).exists(), "a damaged container can be removed: {}", output.stderr);
+    assert!(
+        !brig.root().join("containers").join(&id).exists(),
+        "a damaged container can be removed: {}",
+        output.stderr
+    );
     brig.ok(&format!("rm {fine}"));
 }
 
@@ -214,5 +276,8 @@ fn directories_that_cannot_be_used() {
     let mut command = std::process::Command::new(crate::harness::sandbox::program());
     command.args(["ps", "-aq"]).env("BRIG_ROOT", &moved).env("BRIG_STATE", &state);
     crate::harness::Process::start(command, "ps with variables").finish().expect(0);
-    assert!(std::path::Path::new(&state).exists() || std::path::Path::new(&moved).exists(), "the variables are followed");
+    assert!(
+        std::path::Path::new(&state).exists() || std::path::Path::new(&moved).exists(),
+        "the variables are followed"
+    );
 }

@@ -1,7 +1,7 @@
 //! Which command runs: the image's entry point and command, and what replaces them.
 
-use crate::harness::image::busybox_tar;
 use crate::harness::Brig;
+use crate::harness::image::busybox_tar;
 
 #[test]
 fn image_and_flags_are_combined_as_in_docker() {
@@ -30,6 +30,8 @@ fn image_and_flags_are_combined_as_in_docker() {
     }
     brig.fails("run --rm --entrypoint '' both", 125, "no command specified");
     brig.ok("create --name box both other");
-    assert_eq!(brig.inspect("box", "{{json .Config.Entrypoint}} {{json .Config.Cmd}} {{.Path}} {{json .Args}}"),
-        r#"["echo","entry"] ["other"] echo ["entry","other"]"#);
+    assert_eq!(
+        brig.inspect("box", "{{json .Config.Entrypoint}} {{json .Config.Cmd}} {{.Path}} {{json .Args}}"),
+        r#"["echo","entry"] ["other"] echo ["entry","other"]"#
+    );
 }

@@ -8,7 +8,12 @@ fn is_what_the_image_and_the_flags_say() {
     let brig = Brig::new();
     let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let check = |flags: &str, expected: &[&str]| {
-        let output = brig.command(&format!("run --rm -h box {flags} bb env")).env("FROM_HOST", "h").env("SECRET", "s").start().finish();
+        let output = brig
+            .command(&format!("run --rm -h box {flags} bb env"))
+            .env("FROM_HOST", "h")
+            .env("SECRET", "s")
+            .start()
+            .finish();
         let text = output.expect(0).text();
         let mut lines: Vec<&str> = text.lines().collect();
         let mut expected: Vec<&str> = expected.to_vec();
@@ -43,7 +48,9 @@ fn home_follows_the_user_and_term_the_terminal() {
 #[test]
 fn comes_from_the_image_and_can_be_overridden() {
     let brig = Brig::new();
-    brig.command("import -c 'ENV A=image B=\"two words\"' - withenv").send(crate::harness::image::busybox_tar()).expect(0);
+    brig.command("import -c 'ENV A=image B=\"two words\"' - withenv")
+        .send(crate::harness::image::busybox_tar())
+        .expect(0);
     assert_eq!(brig.ok("run --rm withenv sh -c 'echo $A, $B'"), "image, two words");
     assert_eq!(brig.ok("run --rm -e A=flag withenv sh -c 'echo $A, $B'"), "flag, two words");
     brig.ok("run -d --name box -e C=run withenv sleep 1000");

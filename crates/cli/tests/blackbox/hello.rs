@@ -1,8 +1,8 @@
 //! The embedded image: brig itself in a container, saying what it sees. And what is said about
 //! the commands: `--help`, `--version`.
 
-use crate::harness::sandbox::is_docker;
 use crate::harness::Brig;
+use crate::harness::sandbox::is_docker;
 
 #[test]
 fn hello_sees_its_own_cell() {
@@ -23,8 +23,9 @@ fn hello_sees_its_own_cell() {
 }
 
 const COMMANDS: &[&str] = &[
-    "attach", "commit", "cp", "create", "diff", "exec", "export", "images", "import", "inspect", "kill", "load", "logs", "pause", "ps", "pull",
-    "rename", "restart", "rm", "rmi", "run", "save", "start", "stats", "stop", "tag", "top", "unpause", "update", "version", "volume", "wait",
+    "attach", "commit", "cp", "create", "diff", "exec", "export", "images", "import", "inspect", "kill", "load",
+    "logs", "pause", "ps", "pull", "rename", "restart", "rm", "rmi", "run", "save", "start", "stats", "stop", "tag",
+    "top", "unpause", "update", "version", "volume", "wait",
 ];
 
 #[test]
@@ -35,15 +36,27 @@ fn help_names_every_command_and_each_has_an_example() {
         assert!(all.lines().any(|line| line.trim_start().starts_with(command)), "{command} in {all}");
         let help = brig.ok(&format!("{command} --help"));
         assert!(help.contains("Usage:"), "{help}");
-        if !is_docker() {
+        if !is_docker() && *command != "volume" {
             assert!(help.to_lowercase().contains("example") && help.contains("brig "), "{help}");
         }
     }
     for command in ["create", "inspect", "ls", "prune", "rm"] {
-        assert!(brig.ok(&format!("volume {command} --help")).contains("Usage:"));
+        let help = brig.ok(&format!("volume {command} --help"));
+        assert!(help.contains("Usage:") && (is_docker() || help.contains("brig volume")), "{help}");
     }
     let run = brig.ok("run --help");
-    for flag in ["--cap-add", "--cidfile", "--cpus", "--detach-keys", "--health-cmd", "--memory", "--mount", "--oom-score-adj", "--tmpfs", "--ulimit"] {
+    for flag in [
+        "--cap-add",
+        "--cidfile",
+        "--cpus",
+        "--detach-keys",
+        "--health-cmd",
+        "--memory",
+        "--mount",
+        "--oom-score-adj",
+        "--tmpfs",
+        "--ulimit",
+    ] {
         assert!(run.contains(flag), "{flag}");
     }
 }

@@ -24,5 +24,8 @@ fn the_files_of_the_network_are_there() {
     let own = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
     assert_eq!(brig.ok("run --rm --network host bb cat /etc/hosts").trim_end(), own.trim_end());
     // They belong to the container: it may write them, and the image keeps its own.
-    assert_eq!(brig.ok("run --rm --network none bb sh -c 'echo 10.0.0.1 x >>/etc/hosts && tail -n1 /etc/hosts'"), "10.0.0.1 x");
+    assert_eq!(
+        brig.ok("run --rm --network none bb sh -c 'echo 10.0.0.1 x >>/etc/hosts && tail -n1 /etc/hosts'"),
+        "10.0.0.1 x"
+    );
 }

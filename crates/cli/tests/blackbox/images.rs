@@ -8,7 +8,10 @@ use crate::harness::{Brig, process::tool};
 /// An image of two layers with a command.
 fn two_layers() -> Image {
     let tar = Tar::new().file("second", 0o644, b"layer two\n").finish();
-    Image::new(&serde_json::json!({"Cmd": ["cat", "/second"], "Env": ["A=1"]}), vec![plain_layer(busybox_tar()), plain_layer(&tar)])
+    Image::new(
+        &serde_json::json!({"Cmd": ["cat", "/second"], "Env": ["A=1"]}),
+        vec![plain_layer(busybox_tar()), plain_layer(&tar)],
+    )
 }
 
 #[test]
@@ -16,7 +19,10 @@ fn are_listed() {
     let brig = Brig::new();
     let table = brig.ok("images");
     let lines: Vec<&str> = table.lines().collect();
-    assert_eq!(lines[0].split_whitespace().collect::<Vec<_>>(), ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]);
+    assert_eq!(
+        lines[0].split_whitespace().collect::<Vec<_>>(),
+        ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]
+    );
     assert_eq!(lines.len(), 2);
     let words: Vec<&str> = lines[1].split_whitespace().collect();
     assert_eq!((words[0], words[1], words[2].len()), ("bb", "latest", 12), "{table}");
@@ -29,10 +35,12 @@ fn are_listed() {
     assert_eq!(brig.ok("images --format '{{.Repository}}:{{.Tag}}' other/name:v2"), "other/name:v2");
     assert_eq!(brig.ok("images --format '{{.Repository}}' nosuch"), "");
     assert_eq!(brig.ok("images --format '{{.Repository}}' -f reference='other/*'"), "other/name");
-    let mut all: Vec<String> = brig.ok("images --format '{{.Repository}}:{{.Tag}}'").lines().map(str::to_owned).collect();
+    let mut all: Vec<String> =
+        brig.ok("images --format '{{.Repository}}:{{.Tag}}'").lines().map(str::to_owned).collect();
     all.sort();
     assert_eq!(all, ["127.0.0.1:5000/deep/name:v3", "bb:latest", "other/name:v2"]);
-    let json: serde_json::Value = serde_json::from_str(&brig.ok("images --format json bb")).expect("one object per line");
+    let json: serde_json::Value =
+        serde_json::from_str(&brig.ok("images --format json bb")).expect("one object per line");
     assert_eq!((json["Repository"].as_str(), json["Tag"].as_str()), (Some("bb"), Some("latest")));
     assert_eq!(brig.ok("image ls -q bb"), words[2]);
 }
@@ -76,7 +84,10 @@ fn a_name_moves_and_leaves_none_behind() {
     let first = brig.ok("images -q bb");
     brig.command("import -c 'ENV X=1' - bb").send(busybox_tar()).expect(0);
     assert_ne!(brig.ok("images -q bb"), first);
-    assert_eq!(brig.ok("images --format '{{.Repository}} {{.Tag}} {{.ID}}' -f dangling=true"), format!("<none> <none> {first}"));
+    assert_eq!(
+        brig.ok("images --format '{{.Repository}} {{.Tag}} {{.ID}}' -f dangling=true"),
+        format!("<none> <none> {first}")
+    );
     brig.ok(&format!("rmi {first}"));
     assert_eq!(brig.ok("images -q").lines().count(), 1);
 }
@@ -97,7 +108,11 @@ fn load_reads_what_others_save() {
         let path = brig.write("image.tar", &bytes);
         assert_eq!(brig.ok(&format!("load -i {path}")), "Loaded image: loaded:v1", "{form}");
         assert_eq!(brig.ok("run --rm loaded:v1"), "layer two", "{form}");
-        assert_eq!(brig.command("load -q").send(&bytes).expect(0).text(), "Loaded image: loaded:v1", "{form} from standard input");
+        assert_eq!(
+            brig.command("load -q").send(&bytes).expect(0).text(),
+            "Loaded image: loaded:v1",
+            "{form} from standard input"
+        );
         brig.ok("rmi loaded:v1");
         assert_eq!(brig.ok("images -aq"), "");
     }
@@ -164,7 +179,8 @@ fn layers_hide_what_lower_ones_have() {
         .file("etc/passwd", 0o600, b"replaced\n")
         .finish();
     let third = Tar::new().file("etc/group", 0o644, b"back\n").dir("tmp/", 0o700).finish();
-    let image = Image::new(&serde_json::json!({}), vec![plain_layer(busybox_tar()), plain_layer(&second), plain_layer(&third)]);
+    let image =
+        Image::new(&serde_json::json!({}), vec![plain_layer(busybox_tar()), plain_layer(&second), plain_layer(&third)]);
     brig.command("load").send(&image.docker_archive("three:latest")).expect(0);
     assert_eq!(brig.ok("run --rm three sh -c 'ls /home; test -e /bin/vi || echo no vi; cat /etc/passwd /etc/group; stat -c %a /etc/passwd /tmp; ls -a /etc | grep -c wh; true'"),
         "new\nno vi\nreplaced\nback\n600\n700\n0");

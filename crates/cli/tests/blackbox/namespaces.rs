@@ -22,7 +22,14 @@ fn each_container_has_its_own() {
 #[test]
 fn shares_the_hosts_when_told() {
     let brig = Brig::new();
-    for (flags, kind) in [("--pid host", "pid"), ("--network host", "net"), ("--net=host", "net"), ("--uts host", "uts"), ("--ipc host", "ipc"), ("--userns host", "user")] {
+    for (flags, kind) in [
+        ("--pid host", "pid"),
+        ("--network host", "net"),
+        ("--net=host", "net"),
+        ("--uts host", "uts"),
+        ("--ipc host", "ipc"),
+        ("--userns host", "user"),
+    ] {
         assert_eq!(brig.ok(&format!("run --rm {flags} bb readlink /proc/self/ns/{kind}")), own(kind), "{flags}");
     }
     let pid = std::process::id();
@@ -55,7 +62,12 @@ fn shares_another_containers() {
 #[test]
 fn bad_modes_are_refused() {
     let brig = Brig::new();
-    for (flags, words) in [("--pid nosuch", "invalid pid mode"), ("--ipc nosuch", "invalid ipc mode"), ("--uts nosuch", "invalid uts mode"), ("--userns nosuch", "invalid userns mode")] {
+    for (flags, words) in [
+        ("--pid nosuch", "invalid pid mode"),
+        ("--ipc nosuch", "invalid ipc mode"),
+        ("--uts nosuch", "invalid uts mode"),
+        ("--userns nosuch", "invalid userns mode"),
+    ] {
         brig.run(&format!("run --rm {flags} bb true")).expect(125).says(words.rsplit(' ').nth(1).expect("two words"));
     }
 }

@@ -20,7 +20,9 @@ fn one_wins_the_race_for_a_name() {
 #[test]
 fn thirty_two_runs_at_once() {
     let brig = Brig::new();
-    let runs: Vec<(usize, Process)> = (0..32).map(|number| (number, brig.command(&format!("run --rm bb sh -c 'echo {number}; exit {number}'")).start())).collect();
+    let runs: Vec<(usize, Process)> = (0..32)
+        .map(|number| (number, brig.command(&format!("run --rm bb sh -c 'echo {number}; exit {number}'")).start()))
+        .collect();
     for (number, run) in runs {
         assert_eq!(run.finish().expect(number as i32).text(), number.to_string());
     }
@@ -31,12 +33,17 @@ fn thirty_two_runs_at_once() {
 fn many_hands_on_one_container() {
     let brig = Brig::new();
     brig.ok("run -d --name box bb sleep 1000");
-    let execs: Vec<Process> = (0..16).map(|number| brig.command(&format!("exec box sh -c 'echo {number} >>/all; exit {number}'")).start()).collect();
+    let execs: Vec<Process> = (0..16)
+        .map(|number| brig.command(&format!("exec box sh -c 'echo {number} >>/all; exit {number}'")).start())
+        .collect();
     for (number, exec) in execs.into_iter().enumerate() {
         exec.finish().expect(number as i32);
     }
     assert_eq!(brig.ok("exec box sh -c 'sort -n /all | tail -n1; wc -l </all'"), "15\n16");
-    let stops: Vec<Process> = ["stop -t 0 box", "kill box", "rm -f box", "rm -f box", "inspect box", "ps -a"].iter().map(|line| brig.command(line).start()).collect();
+    let stops: Vec<Process> = ["stop -t 0 box", "kill box", "rm -f box", "rm -f box", "inspect box", "ps -a"]
+        .iter()
+        .map(|line| brig.command(line).start())
+        .collect();
     for stop in stops {
         let output = stop.finish();
         assert!(!output.stderr.contains("panicked"), "{}", output.stderr);
@@ -49,7 +56,10 @@ fn starts_and_stops_race() {
     let brig = Brig::new();
     brig.ok("create --name box bb sleep 1000");
     for _ in 0..5 {
-        let both: Vec<Process> = ["start box", "start box", "restart -t 0 box", "stop -t 0 box"].iter().map(|line| brig.command(line).start()).collect();
+        let both: Vec<Process> = ["start box", "start box", "restart -t 0 box", "stop -t 0 box"]
+            .iter()
+            .map(|line| brig.command(line).start())
+            .collect();
         for one in both {
             let output = one.finish();
             assert!(output.code == 0 || is_docker(), "`{}`: {}", output.line, output.stderr);
@@ -79,7 +89,12 @@ fn rmi_and_run_race() {
         let rmi = brig.command("rmi gone").start();
         let run = run.finish();
         rmi.finish();
-        assert!(run.code == 125 || (run.code == 0 && run.text() == "works"), "all or nothing: {} {}", run.code, run.stderr);
+        assert!(
+            run.code == 125 || (run.code == 0 && run.text() == "works"),
+            "all or nothing: {} {}",
+            run.code,
+            run.stderr
+        );
         brig.run("rmi -f gone");
     }
 }
@@ -87,7 +102,8 @@ fn rmi_and_run_race() {
 #[test]
 fn a_volume_is_filled_once_though_many_come() {
     let brig = Brig::new();
-    let runs: Vec<Process> = (0..8).map(|_| brig.command("run --rm -v shared:/etc bb cat /etc/passwd").start()).collect();
+    let runs: Vec<Process> =
+        (0..8).map(|_| brig.command("run --rm -v shared:/etc bb cat /etc/passwd").start()).collect();
     for run in runs {
         assert!(run.finish().expect(0).text().starts_with("root:"));
     }

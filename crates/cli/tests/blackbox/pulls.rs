@@ -1,7 +1,9 @@
 //! `pull`: from Debian's docker-registry, filled by skopeo, and from registries that answer
 //! badly.
 
-use crate::harness::image::{INDEX, Image, MANIFEST, architecture, busybox_tar, digest, gzip_layer, plain_layer, zstd_layer};
+use crate::harness::image::{
+    INDEX, Image, MANIFEST, architecture, busybox_tar, digest, gzip_layer, plain_layer, zstd_layer,
+};
 use crate::harness::registry::{DockerRegistry, TestRegistry};
 use crate::harness::sandbox::is_docker;
 use crate::harness::tar::Tar;
@@ -18,7 +20,10 @@ fn from_a_real_registry() {
     let registry = DockerRegistry::start(&brig.dir);
     let path = brig.write("image.tar", small("pulled\n").oci_archive("x"));
     let reference = format!("{}/team/app:v1", registry.address);
-    tool("skopeo", &["copy", "-q", "--dest-tls-verify=false", &format!("oci-archive:{path}:x"), &format!("docker://{reference}")]);
+    tool(
+        "skopeo",
+        &["copy", "-q", "--dest-tls-verify=false", &format!("oci-archive:{path}:x"), &format!("docker://{reference}")],
+    );
     let output = brig.ok(&format!("pull {reference}"));
     assert!(output.contains("Digest: sha256:") && output.ends_with(&reference), "{output}");
     assert!(output.contains(&format!("Status: Downloaded newer image for {reference}")), "{output}");
@@ -39,12 +44,16 @@ fn compression_and_platforms() {
     let registry = TestRegistry::start();
     let tar = Tar::new().file("text", 0o644, b"zstd\n").finish();
     if !is_docker() {
-        let image = Image::new(&serde_json::json!({"Cmd": ["cat", "/text"]}), vec![zstd_layer(busybox_tar()), zstd_layer(&tar)]);
+        let image = Image::new(
+            &serde_json::json!({"Cmd": ["cat", "/text"]}),
+            vec![zstd_layer(busybox_tar()), zstd_layer(&tar)],
+        );
         let reference = registry.add("zstd", "latest", &image);
         brig.ok(&format!("pull {reference}"));
         assert_eq!(brig.ok(&format!("run --rm {reference}")), "zstd");
     }
-    let plain = Image::new(&serde_json::json!({"Cmd": ["cat", "/text"]}), vec![plain_layer(busybox_tar()), plain_layer(&tar)]);
+    let plain =
+        Image::new(&serde_json::json!({"Cmd": ["cat", "/text"]}), vec![plain_layer(busybox_tar()), plain_layer(&tar)]);
     let reference = registry.add("plain", "latest", &plain);
     assert_eq!(brig.ok(&format!("run --rm {reference}")), "zstd");
     // An index: the manifest for this machine is taken, others are not asked for.
@@ -55,6 +64,8 @@ fn compression_and_platforms() {
     let index = serde_json::json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [
         entry(&other, 10, "s390x"), entry(&digest(&ours.manifest), ours.manifest.len(), architecture())]});
     registry.answer("/v2/multi/manifests/latest", 200, INDEX, index.to_string().as_bytes());
+    let pinned = format!("/v2/multi/manifests/{}", digest(index.to_string().as_bytes()));
+    registry.answer(&pinned, 200, INDEX, index.to_string().as_bytes());
     let run = brig.run(&format!("run --rm {}/multi", registry.address));
     assert_eq!(run.text(), "ours", "{} {:?}", run.stderr, registry.requests());
     assert!(!registry.requests().iter().any(|request| request.contains(&other)));
@@ -74,7 +85,11 @@ fn layers_that_are_there_are_not_fetched_again() {
     let second = registry.add("two", "latest", &image);
     brig.ok(&format!("pull {second}"));
     let base = digest(&image.layers[0].blob);
-    assert!(!registry.requests()[before..].iter().any(|request| request.starts_with("GET") && request.contains(&base)), "{:?}", registry.requests());
+    assert!(
+        !registry.requests()[before..].iter().any(|request| request.starts_with("GET") && request.contains(&base)),
+        "{:?}",
+        registry.requests()
+    );
     assert_eq!(brig.ok(&format!("run --rm {second}")), "two");
     let before = registry.requests().len();
     brig.ok(&format!("run --rm --pull always {second}"));
@@ -103,7 +118,8 @@ fn answers_that_lie_are_refused() {
     let fresh = |name: &str| registry.add(name, "latest", &image);
 
     let reference = fresh("wrong-layer");
-    registry.change(&format!("/v2/wrong-layer/blobs/{layer}"), |answer| *answer.body.last_mut().expect("not empty") ^= 1);
+    registry
+        .change(&format!("/v2/wrong-layer/blobs/{layer}"), |answer| *answer.body.last_mut().expect("not empty") ^= 1);
     check_refused(&brig, &reference, "");
 
     let reference = fresh("wrong-config");
@@ -119,7 +135,8 @@ fn answers_that_lie_are_refused() {
     check_refused(&brig, &reference, "");
 
     let reference = fresh("broken");
-    registry.change("/v2/broken/manifests/latest", |answer| answer.body = b"{\"schemaVersion\": 2, \"layers\": 7".to_vec());
+    registry
+        .change("/v2/broken/manifests/latest", |answer| answer.body = b"{\"schemaVersion\": 2, \"layers\": 7".to_vec());
     check_refused(&brig, &reference, "");
 
     let reference = fresh("failing");
@@ -144,7 +161,17 @@ fn unreachable_registries_are_named() {
     let brig = Brig::empty();
     check_refused(&brig, "127.0.0.1:1/x", "127.0.0.1:1");
     let registry = TestRegistry::start();
-    registry.answer("/v2/", 401, "application/json", b"{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"authentication required\"}]}");
-    registry.answer("/v2/secret/manifests/latest", 401, "application/json", b"{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"authentication required\"}]}");
+    registry.answer(
+        "/v2/",
+        401,
+        "application/json",
+        b"{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"authentication required\"}]}",
+    );
+    registry.answer(
+        "/v2/secret/manifests/latest",
+        401,
+        "application/json",
+        b"{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"authentication required\"}]}",
+    );
     check_refused(&brig, &format!("{}/secret", registry.address), "");
 }

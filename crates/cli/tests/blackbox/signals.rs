@@ -63,7 +63,13 @@ fn stop_asks_then_kills() {
     assert_eq!(brig.inspect("kind", "{{.State.ExitCode}}"), "9");
     assert_eq!(brig.ok("stop kind"), "kind", "stopping what is stopped is no error");
     let deaf = "sh -c 'trap \"\" TERM; echo ready; while :; do sleep 0.1; done'";
-    for (flags, stop) in [("", "stop -t 1 deaf"), ("--stop-timeout 1", "stop deaf"), ("", "stop --timeout 0 deaf"), ("", "stop --signal KILL deaf"), ("--stop-signal KILL", "stop deaf")] {
+    for (flags, stop) in [
+        ("", "stop -t 1 deaf"),
+        ("--stop-timeout 1", "stop deaf"),
+        ("", "stop --timeout 0 deaf"),
+        ("", "stop --signal KILL deaf"),
+        ("--stop-signal KILL", "stop deaf"),
+    ] {
         brig.ok(&format!("run -d --name deaf {flags} bb {deaf}"));
         brig.wait_for_log("deaf", "ready");
         let start = std::time::Instant::now();
@@ -111,10 +117,11 @@ fn wait_gives_the_code() {
     brig.ok("run -d --name two bb sh -c 'exit 7'");
     assert_eq!(brig.ok("wait one two"), "6\n7");
     assert_eq!(brig.ok("wait one"), "6");
-    let mut removed = brig.command("run -d --rm --name three bb sh -c 'sleep 0.5; exit 8'").start();
-    removed.close_stdin();
-    removed.wait().expect(0);
-    assert_eq!(brig.ok("wait three"), "8");
+    brig.ok("run -d --rm --name three bb sh -c 'while [ ! -e /go ]; do sleep 0.05; done; exit 8'");
+    let wait = brig.command("wait three").start();
+    std::thread::sleep(std::time::Duration::from_millis(500)); // it must wait already: nothing shows when it does
+    brig.run("exec three touch /go"); // may be killed with the rest as soon as the file is seen
+    assert_eq!(wait.finish().expect(0).text(), "8");
 }
 
 #[test]
@@ -142,7 +149,10 @@ fn pause_stops_the_clock() {
 fn times_and_codes_are_recorded() {
     let brig = Brig::new();
     brig.ok("create --name box bb sh -c 'exit 4'");
-    assert_eq!(brig.inspect("box", "{{.State.StartedAt}} {{.State.FinishedAt}}"), "0001-01-01T00:00:00Z 0001-01-01T00:00:00Z");
+    assert_eq!(
+        brig.inspect("box", "{{.State.StartedAt}} {{.State.FinishedAt}}"),
+        "0001-01-01T00:00:00Z 0001-01-01T00:00:00Z"
+    );
     brig.run("start -a box").expect(4);
     let times = brig.inspect("box", "{{.Created}} {{.State.StartedAt}} {{.State.FinishedAt}}");
     let times: Vec<&str> = times.split(' ').collect();

@@ -6,9 +6,9 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use crate::harness::Brig;
 use crate::harness::process::{tool, wait_until};
 use crate::harness::registry::DockerRegistry;
-use crate::harness::Brig;
 
 fn is_wanted() -> bool {
     let wanted = std::env::var_os("BRIG_TEST_SLOW").is_some();

@@ -67,7 +67,8 @@ fn a_slow_reader_loses_nothing() {
     let brig = Brig::new();
     let mut command = brig.bare();
     command.args(words::split("run --rm bb sh -c 'seq 200000; echo end >&2'"));
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
     let mut stdout = child.stdout.take().expect("a pipe");
     let (mut all, mut buffer) = (Vec::new(), vec![0; 32768]);
     loop {
@@ -88,7 +89,8 @@ fn a_reader_that_goes_away_ends_the_run() {
     let brig = Brig::new();
     let mut command = brig.bare();
     command.args(words::split("run --rm --name box bb yes"));
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
     let mut buffer = [0; 1000];
     child.stdout.take().expect("a pipe").read_exact(&mut buffer).expect("some output");
     assert!(buffer.starts_with(b"y\ny\n"));

@@ -1,7 +1,7 @@
 //! `-t`: a terminal inside, the user's terminal outside, its size, its keys, and `attach`.
 
-use crate::harness::process::wait_until;
 use crate::harness::Brig;
+use crate::harness::process::wait_until;
 
 #[test]
 fn a_command_on_a_terminal() {
@@ -26,7 +26,9 @@ fn the_size_follows() {
     let mut shell = brig.command("run --rm -it --name box bb sh").terminal();
     shell.wait_for("# ");
     shell.resize(50, 132);
-    wait_until("the new size", || (brig.run("exec box sh -c 'stty size </dev/console'").text().trim() == "50 132").then_some(()));
+    wait_until("the new size", || {
+        (brig.run("exec box sh -c 'stty size </dev/console'").text().trim() == "50 132").then_some(())
+    });
     let mut exec = brig.command("exec -it box sh").terminal();
     exec.wait_for("# ");
     exec.resize(33, 99);
@@ -41,7 +43,11 @@ fn the_size_follows() {
 #[test]
 fn keys_reach_the_command() {
     let brig = Brig::new();
-    let mut run = brig.command("run --rm -it bb sh -c 'trap \"echo interrupted; exit 9\" INT; echo ready; while :; do sleep 0.05; done'").terminal();
+    let mut run = brig
+        .command(
+            "run --rm -it bb sh -c 'trap \"echo interrupted; exit 9\" INT; echo ready; while :; do sleep 0.05; done'",
+        )
+        .terminal();
     run.wait_for("ready");
     run.send("\x03");
     run.wait_for("interrupted");
@@ -57,7 +63,11 @@ fn keys_reach_the_command() {
 fn the_terminal_is_given_back_as_it_was() {
     let brig = Brig::new();
     let program = crate::harness::sandbox::program();
-    let flags = if crate::harness::sandbox::is_docker() { String::new() } else { format!("--root {} --state {}", brig.root().display(), brig.state().display()) };
+    let flags = if crate::harness::sandbox::is_docker() {
+        String::new()
+    } else {
+        format!("--root {} --state {}", brig.root().display(), brig.state().display())
+    };
     let script = brig.write("script", format!("stty -a >before\n{program} {flags} run --rm -it bb true\n{program} {flags} run --rm -it bb nosuch\nstty -a >after\n"));
     let mut command = std::process::Command::new("sh");
     command.arg(script).current_dir(&brig.dir);
@@ -116,7 +126,7 @@ fn detach_keys_are_checked_and_need_not_be_set() {
 #[test]
 fn attach_without_a_terminal() {
     let brig = Brig::new();
-    brig.ok("run -di --name box bb sh -c 'while read line; do echo \"<$line>\"; echo err >&2; done; exit 5'");
+    brig.ok("run -di --name box bb sh -c 'while read line && [ $line != end ]; do echo \"<$line>\"; echo err >&2; done; exit 5'");
     let mut attach = brig.command("attach box").start();
     attach.send(b"one\n");
     attach.wait_for("<one>");
@@ -126,7 +136,8 @@ fn attach_without_a_terminal() {
         attach.send(b"two\n");
         second.stdout_so_far().contains("<two>").then_some(())
     });
-    let output = attach.finish().expect(5);
+    attach.send(b"end\n");
+    let output = attach.wait().expect(5);
     assert!(output.stderr.contains("err"));
     second.wait().expect(5);
     brig.fails("attach box", 1, "cannot attach to a stopped container");

@@ -43,7 +43,9 @@ fn nobody_knows_him() {
 #[test]
 fn the_image_has_a_default_and_exec_follows_the_container() {
     let brig = Brig::new();
-    brig.command("import -c 'USER alice' -c 'WORKDIR /home/alice' - alice").send(crate::harness::image::busybox_tar()).expect(0);
+    brig.command("import -c 'USER alice' -c 'WORKDIR /home/alice' - alice")
+        .send(crate::harness::image::busybox_tar())
+        .expect(0);
     assert_eq!(brig.ok("run --rm alice sh -c 'id -un; pwd'"), "alice\n/home/alice");
     assert_eq!(brig.ok("run --rm -u 0 alice id -un"), "root");
     brig.ok("run -d --name box alice sleep 1000");

@@ -31,7 +31,8 @@ pub fn busybox_tar() -> &'static [u8] {
         for applet in tool(&path, &["--list"]).lines().filter(|applet| *applet != "busybox") {
             tar = tar.symlink(&format!("bin/{applet}"), "busybox");
         }
-        let passwd = "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/:/bin/false\nalice:x:1000:1001:Alice:/home/alice:/bin/sh\n";
+        let passwd =
+            "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/:/bin/false\nalice:x:1000:1001:Alice:/home/alice:/bin/sh\n";
         let group = "root:x:0:\ndaemon:x:1:\nwheel:x:10:alice\nstaff:x:50:alice,daemon\nalice:x:1001:\n";
         tar = tar.file("etc/passwd", 0o644, passwd.as_bytes()).file("etc/group", 0o644, group.as_bytes());
         tar.finish()

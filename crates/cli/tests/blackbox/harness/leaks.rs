@@ -43,7 +43,9 @@ fn look(dir: &Path, ids: &[String]) -> Vec<String> {
     for id in container_ids(&dir.join("root")) {
         left.push(format!("directory containers/{id}"));
     }
-    for path in paths_below(&dir.join("state")).into_iter().filter(|path| ids.iter().any(|id| path.contains(id.as_str()))) {
+    for path in
+        paths_below(&dir.join("state")).into_iter().filter(|path| ids.iter().any(|id| path.contains(id.as_str())))
+    {
         left.push(format!("state {path}"));
     }
     left
@@ -61,7 +63,8 @@ fn processes(dir: &Path, ids: &[String]) -> Vec<(u32, String)> {
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
         let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
         // A prefix of a longer number is another sandbox.
-        let named = line.match_indices(dir).any(|(at, _)| !line[at + dir.len()..].starts_with(|c: char| c.is_ascii_digit()));
+        let named =
+            line.match_indices(dir).any(|(at, _)| !line[at + dir.len()..].starts_with(|c: char| c.is_ascii_digit()));
         if named || ids.iter().any(|id| cgroup.contains(id.as_str())) {
             found.push((pid, format!("{line} ({})", state(pid))));
         }

@@ -144,7 +144,12 @@ impl Process {
                 Ok(None) if Instant::now() < end => thread::sleep(pause),
                 other => {
                     let _ = self.child.kill();
-                    panic!("`{}` hangs ({other:?})\nstdout: {}\nstderr: {}", self.line, self.stdout_so_far(), self.stderr_so_far());
+                    panic!(
+                        "`{}` hangs ({other:?})\nstdout: {}\nstderr: {}",
+                        self.line,
+                        self.stdout_so_far(),
+                        self.stderr_so_far()
+                    );
                 }
             }
             pause = (pause * 2).min(Duration::from_millis(10));

@@ -34,7 +34,8 @@ impl DockerRegistry {
             let mut command = Command::new("docker-registry");
             command.args(["serve", &path]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             command.env("OTEL_TRACES_EXPORTER", "none");
-            let mut child = command.spawn().unwrap_or_else(|error| panic!("docker-registry: {error}; ./dev test installs it"));
+            let mut child =
+                command.spawn().unwrap_or_else(|error| panic!("docker-registry: {error}; ./dev test installs it"));
             let address = format!("127.0.0.1:{port}");
             let up = wait_until("docker-registry answers or ends", || {
                 if TcpStream::connect(&address).is_ok() {
@@ -94,7 +95,8 @@ impl TestRegistry {
 
     /// Sets the answer to a path.
     pub fn answer(&self, path: &str, status: u16, media_type: &str, body: &[u8]) {
-        let answer = Answer { status, media_type: media_type.to_owned(), body: body.to_vec(), headers: Vec::new(), cut: None };
+        let answer =
+            Answer { status, media_type: media_type.to_owned(), body: body.to_vec(), headers: Vec::new(), cut: None };
         self.set(path, answer);
     }
 
@@ -104,7 +106,9 @@ impl TestRegistry {
 
     /// Changes the answer to a path that has one.
     pub fn change(&self, path: &str, change: impl FnOnce(&mut Answer)) {
-        change(self.answers.lock().expect("not poisoned").get_mut(path).unwrap_or_else(|| panic!("no answer for {path}")));
+        change(
+            self.answers.lock().expect("not poisoned").get_mut(path).unwrap_or_else(|| panic!("no answer for {path}")),
+        );
     }
 
     /// Serves an image as `name:tag`, its manifest by digest too; the image's reference.
@@ -140,7 +144,12 @@ fn serve(stream: TcpStream, answers: &Mutex<HashMap<String, Answer>>, requests: 
             headers: Vec::new(),
             cut: None,
         });
-        let mut head = format!("HTTP/1.1 {} X\r\nContent-Type: {}\r\nContent-Length: {}\r\n", answer.status, answer.media_type, answer.body.len());
+        let mut head = format!(
+            "HTTP/1.1 {} X\r\nContent-Type: {}\r\nContent-Length: {}\r\n",
+            answer.status,
+            answer.media_type,
+            answer.body.len()
+        );
         for (name, value) in &answer.headers {
             head += &format!("{name}: {value}\r\n");
         }

@@ -87,15 +87,20 @@ impl Brig {
         self.run(line).expect(0).text()
     }
 
-    /// Runs a command line that must fail with this exit code and words on standard error, in
-    /// one line or few.
+    /// Runs a command line that must fail with this exit code and words on standard error: one
+    /// line, which a usage may follow.
     #[track_caller]
     pub fn fails(&self, line: &str, code: i32, part: &str) {
         let output = self.run(line).expect(code).says(part);
         if !is_docker() {
-            let lines = output.stderr.lines().count();
-            assert!(lines <= 3, "`{line}` answers with {lines} lines: {}", output.stderr);
-            assert!(!output.stderr.contains("panicked"), "`{line}` panics: {}", output.stderr);
+            let message = output.stderr.split("\n\n").next().unwrap_or_default();
+            assert_eq!(
+                message.trim_end().lines().count(),
+                1,
+                "`{line}` answers in more than a line: {}",
+                output.stderr
+            );
+            assert!(!message.contains("panicked"), "`{line}` panics: {}", output.stderr);
         }
     }
 
