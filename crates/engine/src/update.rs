@@ -50,12 +50,13 @@ fn merge(present: &Resources, asked: &Resources) -> Result<Resources> {
     if has(asked.cpu_quota_microseconds) && has(present.nano_cpus) {
         return invalid("Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set");
     }
-    if let (Some(memory), Some(swap), None) = (asked.memory_bytes, present.memory_swap_bytes, asked.memory_swap_bytes) {
-        if swap > 0 && memory > swap {
-            return invalid(
-                "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
-            );
-        }
+    if let (Some(memory), Some(swap), None) = (asked.memory_bytes, present.memory_swap_bytes, asked.memory_swap_bytes)
+        && swap > 0
+        && memory > swap
+    {
+        return invalid(
+            "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+        );
     }
     // Zero is docker's word for "not asked".
     let number = |asked: Option<i64>, present: Option<i64>| asked.filter(|value| *value != 0).or(present);

@@ -114,10 +114,11 @@ pub fn create(
 pub fn list(engine: &Engine, filters: &Filters) -> Result<Vec<Volume>> {
     let mut volumes = Vec::new();
     for name in names(engine)? {
-        if let Some(volume) = read(engine, &name)? {
-            if filters.matches(&volume) && filters.matches_use(|| Ok(!users(engine, &name)?.is_empty()))? {
-                volumes.push(volume);
-            }
+        if let Some(volume) = read(engine, &name)?
+            && filters.matches(&volume)
+            && filters.matches_use(|| Ok(!users(engine, &name)?.is_empty()))?
+        {
+            volumes.push(volume);
         }
     }
     volumes.sort_by(|a, b| a.name.cmp(&b.name));
@@ -178,10 +179,10 @@ pub fn data_path(engine: &Engine, name: &str) -> PathBuf {
 pub fn users(engine: &Engine, name: &str) -> Result<Vec<ContainerId>> {
     let mut users = Vec::new();
     for id in crate::list::ids(engine)? {
-        if let Some(container) = crate::container::Container::read(engine, &id)? {
-            if container.record.volumes.iter().any(|volume| volume.name == name) {
-                users.push(id);
-            }
+        if let Some(container) = crate::container::Container::read(engine, &id)?
+            && container.record.volumes.iter().any(|volume| volume.name == name)
+        {
+            users.push(id);
         }
     }
     Ok(users)

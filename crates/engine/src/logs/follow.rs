@@ -59,17 +59,17 @@ impl Following {
     /// Reads everything there is, through all rotations that have happened.
     fn read_on(&self, reader: &mut Option<Reader>, sink: &mut dyn FnMut(Entry) -> bool) -> Result<bool> {
         loop {
-            if let Some(reader) = reader {
-                if !reader.read_to(u64::MAX, sink)? {
-                    return Ok(false);
-                }
+            if let Some(reader) = reader
+                && !reader.read_to(u64::MAX, sink)?
+            {
+                return Ok(false);
             }
             let Some(next) = self.next_after(reader.as_ref())? else { return Ok(true) };
             // It was renamed after its last record was written: what is in it now is all.
-            if let Some(reader) = reader {
-                if !reader.read_to(u64::MAX, sink)? {
-                    return Ok(false);
-                }
+            if let Some(reader) = reader
+                && !reader.read_to(u64::MAX, sink)?
+            {
+                return Ok(false);
             }
             *reader = Some(next);
         }
