@@ -1,3 +1,6 @@
+//! `cp` between a directory that plays the container and one that plays the host: docker's rules,
+//! its texts, and containers that swap names while they are copied from or to.
+
 use super::*;
 use std::os::unix::fs::symlink;
 

@@ -1,3 +1,6 @@
+//! Logs as the real writer leaves them, read back: rotation, tail, times, damage, following.
+//! Nothing here waits for a clock; what the writer does meanwhile, the reader's own callback does.
+
 use super::*;
 use crate::monitor::log::LogWriter;
 use crate::options::Log;

@@ -1,3 +1,6 @@
+//! Volumes on a real directory: their life, refusals, copy-up, and what kills and races leave.
+//! Users of volumes need containers, so `volume is in use` is shown by the black-box tests.
+
 use super::*;
 use kernel::beneath::Root;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
