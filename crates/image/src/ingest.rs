@@ -140,7 +140,7 @@ impl Ingest {
         diff_id: Option<&Digest>,
     ) -> Result<Layer> {
         let mut tee = Tee { input, blob, error: None };
-        let received = decompress_and_unpack(&mut tee, expected, unpacked);
+        let received = decompress_and_unpack(&mut tee, expected, diff_id, unpacked);
         // Whether the bytes are the right ones matters more than what is wrong inside of them.
         if tee.error.is_none() && matches!(received, Err(Error::Invalid { .. })) {
             tee.drain();
@@ -342,7 +342,12 @@ struct Received {
 }
 
 /// Inflating and hashing keep one core busy, creating files another.
-fn decompress_and_unpack(tee: &mut Tee<'_>, expected: Option<&Descriptor>, unpacked: &Path) -> Result<Received> {
+fn decompress_and_unpack(
+    tee: &mut Tee<'_>,
+    expected: Option<&Descriptor>,
+    diff_id: Option<&Digest>,
+    unpacked: &Path,
+) -> Result<Received> {
     let what = expected.map_or_else(|| "layer".to_owned(), |d| format!("layer {}", d.digest.short()));
     let mut input = compress::Decoder::new(tee).map_err(|why| Error::invalid(&what, why))?;
     let media_type = input.compression().layer_media_type();
@@ -350,7 +355,7 @@ fn decompress_and_unpack(tee: &mut Tee<'_>, expected: Option<&Descriptor>, unpac
     let (sender, mut receiver) = pipe();
     std::thread::scope(|scope| {
         let unpacker = scope.spawn(move || layer::unpack_into(unpacked, &mut receiver));
-        let mut hasher = Hasher::new(Algorithm::Sha256);
+        let mut hasher = Hasher::new(diff_id.map_or(Algorithm::Sha256, Digest::algorithm));
         let outcome = loop {
             let mut chunk = vec![0; CHUNK_BYTES];
             match fill(&mut input, &mut chunk) {

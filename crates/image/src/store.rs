@@ -17,6 +17,8 @@ use crate::{blob, gc};
 use kernel::lock::Lock;
 use spec::image::{ImageConfig, Manifest};
 use spec::{Digest, Reference};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Shortest id prefix that is looked up, in digits.
@@ -59,9 +61,12 @@ impl Store {
 
     fn create(&self) -> Result<()> {
         let blobs = self.images.join("blobs/sha256");
-        for directory in [&blobs, self.layers.path()] {
-            std::fs::create_dir_all(directory).map_err(Error::io("create directory", directory))?;
+        for directory in [&self.images, self.layers.path()] {
+            // Nobody but us may enter: layers hold setuid programs of strangers (CVE-2021-41091).
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+            made.map_err(Error::io("create directory", directory))?;
         }
+        std::fs::create_dir_all(&blobs).map_err(Error::io("create directory", &blobs))?;
         let _lock = self.lock_index()?;
         // Somebody else may have been faster.
         if index::read(&self.images)?.is_none() {
@@ -168,15 +173,14 @@ impl Store {
     }
 
     fn load(&self, entries: &[Entry], id: &Digest) -> Result<Image> {
-        let mut of_image = entries.iter().filter(|e| e.id == *id);
-        let first = of_image.clone().next().ok_or_else(|| Error::NotFound { name: id.to_string() })?;
+        let of_image = entries.iter().filter(|e| e.id == *id);
+        // One configuration may have several manifests (a layer compressed differently): the first will do.
+        let entry = of_image.clone().next().ok_or_else(|| Error::NotFound { name: id.to_string() })?;
         let names = |digest: bool| {
             let names = of_image.clone().filter_map(|e| e.name.clone());
             names.filter(move |name| name.digest().is_some() == digest)
         };
         let names: Vec<Reference> = names(false).chain(names(true)).collect();
-        // One digest, several manifests (a layer compressed differently): any will do.
-        let entry = of_image.find(|e| self.blob_path(&e.manifest.digest).exists()).unwrap_or(first);
         let digest = &entry.manifest.digest;
         let manifest = Manifest::parse(&blob::read_document(&self.blob_path(digest))?)
             .map_err(|why| Error::invalid(format!("manifest {digest}"), why))?;

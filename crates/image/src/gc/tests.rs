@@ -78,7 +78,11 @@ fn digests_of_a_repository_go_with_its_last_tag() {
     let digest = Reference::parse("a").unwrap().with_digest(image.manifest_digest.clone());
     let put = |name: &Reference| {
         let entry = Entry { name: Some(name.clone()), ..entry.clone() };
-        store.update(|entries| Ok(crate::index::put(entries, entry.clone()))).unwrap();
+        let put = |entries: &mut Vec<Entry>| {
+            crate::index::put(entries, entry);
+            Ok(())
+        };
+        store.update(put).unwrap();
     };
     put(&digest);
     tag(&store, &image, "a:2");
