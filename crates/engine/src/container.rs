@@ -38,10 +38,28 @@ impl Container {
     /// As the files say, unrepaired.
     pub(crate) fn read(engine: &Engine, id: &ContainerId) -> Result<Option<Container>> {
         let directory = engine.paths().container(id);
-        let Some(record) = file::read_json(&directory.join("container.json"))? else { return Ok(None) };
+        let record = match file::read_json(&directory.join("container.json")) {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(None),
+            // It must not hide the others from `ps`, and `rm` must get rid of it.
+            Err(Error::Failed(reason)) => return Ok(Some(Container::damaged(engine, id, reason))),
+            Err(error) => return Err(error),
+        };
         // A torn or missing state (power cut) means: not running, nothing known.
         let state = file::read_json(&directory.join("state.json")).ok().flatten().unwrap_or_default();
         Ok(Some(Container { record, state }))
+    }
+
+    /// What can be said of a container whose definition cannot be read.
+    fn damaged(engine: &Engine, id: &ContainerId, reason: String) -> Container {
+        let name = crate::list::name_of(engine, id).unwrap_or_else(|| id.short().to_owned());
+        let state = State {
+            status: Status::Exited,
+            exit_code: crate::recover::EXIT_UNKNOWN,
+            error: reason,
+            ..State::default()
+        };
+        Container { record: Record::unreadable(id.clone(), name), state }
     }
 
     pub fn refresh(&mut self, engine: &Engine) -> Result<()> {

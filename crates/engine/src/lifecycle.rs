@@ -156,12 +156,14 @@ pub fn remove(engine: &Engine, container: &Container, options: Remove) -> Result
         Status::Running | Status::Restarting | Status::Paused => stop(engine, container, Some(Signal::KILL), None)?,
         _ => {}
     }
-    let _lock = container.lock(engine)?;
-    monitor::wait_gone(engine, container)?;
     // Whoever was faster has removed it: `--rm`, or another `rm`.
-    let Some(now) = Container::read(engine, container.id())? else {
-        return if options.force { Ok(()) } else { Err(no_such(container.name())) };
+    let gone = || if options.force { Ok(()) } else { Err(no_such(container.name())) };
+    let _lock = match container.lock(engine) {
+        Err(Error::NotFound(_)) => return gone(),
+        lock => lock?,
     };
+    monitor::wait_gone(engine, container)?;
+    let Some(now) = Container::read(engine, container.id())? else { return gone() };
     hide(engine, &now, options.volumes)?;
     remove_hidden(engine, &now.record, options.volumes)
 }

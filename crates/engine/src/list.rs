@@ -15,6 +15,15 @@ pub fn ids(engine: &Engine) -> Result<Vec<ContainerId>> {
     Ok(entries.flatten().filter_map(|entry| ContainerId::parse(entry.file_name().to_str()?).ok()).collect())
 }
 
+/// The name that leads to a container, for one that cannot tell itself.
+pub(crate) fn name_of(engine: &Engine, id: &ContainerId) -> Option<String> {
+    let entries = std::fs::read_dir(engine.paths().names()).ok()?;
+    let mut names = entries
+        .flatten()
+        .filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == id.as_str()));
+    names.next()?.file_name().into_string().ok()
+}
+
 /// All containers, newest first. One that is removed meanwhile is left out.
 pub fn all(engine: &Engine) -> Result<Vec<Container>> {
     crate::recover::sweep(engine);

@@ -43,6 +43,23 @@ pub struct ResolvedProcess {
     pub image_volumes: Vec<String>,
 }
 
+impl Record {
+    /// Stands for a definition that is damaged: enough to show and to remove the container.
+    pub fn unreadable(id: ContainerId, name: String) -> Record {
+        Record {
+            id,
+            name,
+            created: Timestamp::EPOCH,
+            image_id: Digest::from_hash(&[0; 32]),
+            image_name: "<damaged>".into(),
+            layers: Vec::new(),
+            options: Options::default(),
+            process: ResolvedProcess::default(),
+            volumes: Vec::new(),
+        }
+    }
+}
+
 impl ResolvedProcess {
     /// Entrypoint and command as one argument vector.
     pub fn argv(&self) -> Vec<String> {

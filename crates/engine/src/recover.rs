@@ -38,7 +38,7 @@ pub fn repair(engine: &Engine, container: Container) -> Result<Option<Container>
     }
     if container.state.boot_id == boot_id() {
         if let Some(process) = container.process().filter(|process| process.is_alive()) {
-            monitor::spawn_again(engine, &container, Begin::Adopt(process), lock)?;
+            monitor::spawn(engine, &container, Begin::Adopt(process), lock)?;
             return Container::read(engine, container.id());
         }
     }
@@ -49,7 +49,7 @@ pub fn repair(engine: &Engine, container: Container) -> Result<Option<Container>
         return Ok(None);
     }
     if monitor::restarts(&container) {
-        monitor::spawn_again(engine, &container, Begin::Restart, lock)?;
+        monitor::spawn(engine, &container, Begin::Restart, lock)?;
         return Container::read(engine, container.id());
     }
     Ok(Some(container))

@@ -33,7 +33,7 @@ pub fn process(options: &Options, image: &ImageConfig) -> Result<ResolvedProcess
     Ok(ResolvedProcess {
         entrypoint,
         command,
-        env: merge_env(config.env, &asked.env),
+        env: asked_before(&asked.env, config.env),
         workdir: asked.workdir.clone().unwrap_or(config.working_dir),
         user: asked.user.clone().unwrap_or(config.user),
         hostname: String::new(),
@@ -55,6 +55,14 @@ pub fn with_hostname(mut process: ResolvedProcess, options: &Options, id: &Conta
         None => id.short().to_owned(),
     };
     process
+}
+
+/// What was asked comes first, as docker shows it, then what only the image sets. `NAME` without `=` removes the image's.
+fn asked_before(asked: &[String], image: Vec<String>) -> Vec<String> {
+    let name = |setting: &str| setting.split('=').next().unwrap_or_default().to_owned();
+    let merged = merge_env(Vec::new(), asked);
+    let asked_names: Vec<String> = asked.iter().map(|setting| name(setting)).collect();
+    merged.into_iter().chain(image.into_iter().filter(|setting| !asked_names.contains(&name(setting)))).collect()
 }
 
 /// Later settings of a variable replace earlier ones in place; `NAME` without `=` removes it.

@@ -2,7 +2,7 @@
 //! monitor → wait until it says *started*. The monitor (`monitor/main.rs`) does the rest, and
 //! calls `prepare` again for each restart.
 
-use crate::attach::{Client, Streams};
+use crate::attach::{Client, Streams, connect};
 use crate::container::{Container, no_such};
 use crate::create;
 use crate::engine::Engine;
@@ -42,18 +42,19 @@ pub fn run(engine: &Engine, options: Options, streams: Streams) -> Result<(Conta
     }
 }
 
-/// Starts a container that does not run. `Ok` means that its command has been executed.
+/// Starts a container; one that runs already is only attached to. `Ok` means that its command has been executed.
 pub fn start(engine: &Engine, container: &mut Container, streams: Streams) -> Result<Client> {
     let lock = container.lock(engine)?;
     *container = Container::read(engine, container.id())?.ok_or_else(|| no_such(container.name()))?;
     if matches!(container.state.status, Status::Running | Status::Restarting) {
-        return Err(Error::Conflict(format!("container {} is already running", container.name())));
+        return connect(engine, container, streams);
+    }
+    if container.record.process.argv().is_empty() {
+        return Err(Error::Failed(format!("{}: remove the container, or restore its files", container.state.error)));
     }
     monitor::wait_gone(engine, container)?;
     let launch = Box::new(prepare(engine, container)?);
-    let mut client = monitor::spawn(engine, container, Begin::Launch(launch, streams), lock)?;
-    client.wait_started()?;
-    Ok(client)
+    monitor::spawn(engine, container, Begin::Launch(launch, streams), lock)
 }
 
 /// Everything up to the specification. Leaves only files in the run folder, which the next start replaces.

@@ -76,6 +76,8 @@ pub fn resources(resources: &Resources) -> Result<()> {
     if resources.cpu_quota_microseconds.is_some_and(|quota| quota > 0 && quota < 1000) {
         return invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)".into());
     }
+    cpu_list(resources.cpuset_cpus.as_deref(), "CPUs", "cpuset cpus", "/sys/devices/system/cpu/online")?;
+    cpu_list(resources.cpuset_mems.as_deref(), "memory nodes", "cpuset mems", "/sys/devices/system/node/online")?;
     if resources.blkio_weight.is_some_and(|weight| weight != 0 && !(10..=1000).contains(&weight)) {
         return invalid("Range of blkio weight is from 10 to 1000".into());
     }
@@ -86,6 +88,31 @@ pub fn resources(resources: &Resources) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Every number of `asked` must be on line, as the kernel lists it in `file`.
+fn cpu_list(asked: Option<&str>, what: &str, option: &str, file: &str) -> Result<()> {
+    let Some(asked) = asked.filter(|list| !list.is_empty()) else { return Ok(()) };
+    let ranges = parse_list(asked).ok_or_else(|| Error::Invalid(format!("Invalid value {asked} for {option}")))?;
+    // Without the file (one memory node, say) the kernel decides.
+    let Ok(online) = std::fs::read_to_string(file) else { return Ok(()) };
+    let available = parse_list(online.trim()).unwrap_or_default();
+    let fits = |(first, last): &(u32, u32)| available.iter().any(|(from, to)| from <= first && last <= to);
+    if ranges.iter().all(fits) {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!("Requested {what} are not available - requested {asked}, available: {}", online.trim())))
+}
+
+/// `0-2,5` as ranges (cpuset(7), list format).
+fn parse_list(text: &str) -> Option<Vec<(u32, u32)>> {
+    text.split(',')
+        .map(|part| {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+            (first <= last).then_some((first, last))
+        })
+        .collect()
 }
 
 fn namespaces(options: &Options) -> Result<()> {
@@ -185,6 +212,14 @@ mod tests {
         }
         for bad in ["", "a", "-a", ".a", "a b", "a/b", "ä1", "a\n"] {
             assert!(container_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lists() {
+        assert_eq!(parse_list("0-2,5"), Some(vec![(0, 2), (5, 5)]));
+        for bad in ["", "a", "2-1", "1-", "-1", "0,,1"] {
+            assert_eq!(parse_list(bad), None, "{bad}");
         }
     }
 

@@ -4,8 +4,8 @@
 //! ours. Called by `overlay`, `runtime` and `self_exe`.
 
 use crate::error::{Context, Error, Result};
-use crate::namespace::last_errno;
-use rustix::fs::CWD;
+use crate::namespace::{Kind, Set, last_errno};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
@@ -104,6 +104,20 @@ impl Mount {
     /// [`Mount::bind`] of `path` below `directory`. The last component is followed if it is a link.
     pub fn bind_at(directory: impl AsFd, path: &Path, recursive: bool) -> Result<Mount> {
         open_tree(directory.as_fd(), path, tree_flags(recursive)).map(Mount).during_at("clone mount", path)
+    }
+
+    /// [`Mount::bind`] of `path` as the process `pidfd` sees it: the kernel clones mounts of the caller's namespace
+    /// only. The caller must have one thread; its root is the namespace's root afterwards, its directory as before.
+    pub fn bind_of_process(pidfd: impl AsFd, path: &Path, recursive: bool) -> Result<Mount> {
+        let mount_namespace = Set::NONE.with(Kind::Mount);
+        let own = crate::namespace::open(Path::new("/proc/self/ns/mnt"))?;
+        let directory =
+            openat(CWD, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).during("open working directory")?;
+        crate::namespace::join_process(pidfd, mount_namespace)?;
+        let mount = Mount::bind(path, recursive);
+        crate::namespace::join(&own, Kind::Mount)?;
+        rustix::process::fchdir(directory).during("return to working directory")?;
+        mount
     }
 
     /// Sets and clears attributes of this mount, or of all mounts in its tree.

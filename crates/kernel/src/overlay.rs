@@ -96,6 +96,8 @@ fn with_upper(overlay: Filesystem, upper: Option<Upper<'_>>, held: &mut Vec<Owne
     // Whatever this kernel's defaults are: no attribute in a layer may point elsewhere, and an
     // upper directory must hold whole files and directories, or `commit` would lose some.
     let overlay = overlay.set_string("redirect_dir", "nofollow")?.set_string("metacopy", "off")?;
+    // The name in the first column of `mount` and `df`, which programs look for.
+    let overlay = overlay.set_string("source", "overlay")?;
     let Some(upper) = upper else { return Ok(overlay) };
     let overlay = overlay
         .set_string("upperdir", short(upper.directory, held)?.as_os_str())?

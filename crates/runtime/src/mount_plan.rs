@@ -6,6 +6,7 @@ use crate::error::{Result, invalid};
 use crate::mount_options::Options;
 use kernel::cgroup::{Cgroup, Layout};
 use kernel::mount::{Attributes, Mount, Propagation};
+use kernel::pidfd::PidFd;
 use rustix::fs::{CWD, FileType};
 use rustix::io::Errno;
 use std::ffi::OsString;
@@ -89,9 +90,21 @@ fn clean(destination: &str) -> Option<PathBuf> {
     Some(clean)
 }
 
+/// A path through `/proc/PID/root` leads into another mount namespace, from which mounts must be fetched there.
+fn clone_source(path: &Path, recursive: bool) -> kernel::Result<Mount> {
+    let of_process = || {
+        let (pid, inside) = path.to_str()?.strip_prefix("/proc/")?.split_once("/root/")?;
+        Some((pid.parse().ok()?, Path::new("/").join(inside)))
+    };
+    match of_process() {
+        Some((pid, inside)) => Mount::bind_of_process(PidFd::open(pid)?, &inside, recursive),
+        None => Mount::bind(path, recursive),
+    }
+}
+
 fn bind(source: &str, recursive: bool, options: &Options) -> Result<Kind> {
     let path = Path::new(source);
-    let mount = Mount::bind(path, recursive).map_err(|error| match error.errno {
+    let mount = clone_source(path, recursive).map_err(|error| match error.errno {
         Errno::NOENT => invalid(format!("bind source path does not exist: {source}")),
         _ => error.into(),
     })?;

@@ -409,7 +409,13 @@ impl<'e> Monitor<'e> {
                 match event.token {
                     TOKEN_LISTENER => self.accept()?,
                     TOKEN_RESTART => self.timer.acknowledge(),
-                    token => drop(self.clients.receive(token)),
+                    token => {
+                        // Somebody wants to remove or start the container: they need not wait for a client that does not read.
+                        if self.clients.receive(token).contains(&Request::NoRestart) {
+                            self.stop_asked(token);
+                            return Ok(());
+                        }
+                    }
                 }
             }
         }

@@ -2,7 +2,7 @@
 //! container's init, owner of its streams, log, exit status, health checks and restart policy.
 //! This file is the caller's side: making a monitor. `main.rs` is what the monitor does.
 //!
-//! A monitor holds the lock `monitor.lock` in the container's run folder for all its life; the
+//! A monitor holds the lock `monitor.lock` in the container's folder for all its life; the
 //! kernel releases it at its death, so whether one lives is never a matter of belief.
 
 mod clients;
@@ -15,10 +15,10 @@ mod restart;
 mod stdio;
 mod watch;
 
-use crate::attach::{Client, Streams};
+use crate::attach::{Client, Streams, connect};
 use crate::container::Container;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::run::Launch;
 use kernel::lock::Lock;
 use kernel::process::ProcessId;
@@ -36,30 +36,27 @@ pub enum Begin {
     Restart,
 }
 
-/// Forks the monitor. `lock` is the container's and is released: the monitor has its own means.
-/// The answer on the returned connection is `Started` or `Failed`.
+/// Forks the monitor and waits until it has begun its work. `lock` is the container's, held by the caller until
+/// then; the monitor has its own means.
 pub fn spawn(engine: &Engine, container: &Container, begin: Begin, lock: Lock) -> Result<Client> {
     let (ours, theirs) = kernel::socket::pair()?;
     // A Ctrl-C that arrives before the child has left our terminal's session must not kill it.
     let before = set_mask(SignalSet::ALL)?;
-    let mut inherited = Some((begin, theirs, lock));
-    let child = kernel::clone::fork(|| match inherited.take() {
-        Some((begin, caller, lock)) => {
-            // Our copy of the caller's lock would keep it held for the container's whole life.
-            drop(lock);
-            main::run(engine, container.clone(), begin, caller)
-        }
-        None => 1,
+    let mut caller = Some((ours, lock));
+    let mut monitor = Some((begin, theirs));
+    let child = kernel::clone::fork(|| {
+        // Our copies would keep the lock held, and the caller's death unseen, for the container's whole life.
+        drop(caller.take());
+        monitor.take().map_or(1, |(begin, theirs)| main::run(engine, container.clone(), begin, theirs))
     });
     set_mask(before)?;
-    drop(inherited); // the child's end of the socket: its death must be seen on ours
+    drop(monitor); // the child's end of the socket: its death must be seen on ours
     child?;
-    Ok(Client::new(ours))
-}
-
-/// Puts a new monitor in the place of a killed one and waits until it is there.
-pub fn spawn_again(engine: &Engine, container: &Container, begin: Begin, lock: Lock) -> Result<()> {
-    spawn(engine, container, begin, lock)?.wait_started()
+    let Some((ours, lock)) = caller else { return Err(Error::Failed("the monitor's socket is gone".into())) };
+    let mut client = Client::new(ours);
+    client.wait_started()?;
+    drop(lock);
+    Ok(client)
 }
 
 /// Whether the policy starts a container again that ended without a monitor.
@@ -69,26 +66,37 @@ pub fn restarts(container: &Container) -> bool {
         && restart::is_due(container.record.options.lifecycle.restart, state.exit_code, state.restart_count)
 }
 
-/// The lock of the container's monitor.
+/// The lock of the container's monitor. In the container's own folder: the run folder goes with each monitor, and
+/// a lock in a folder that is being removed could be held by two.
 pub fn lock_path(engine: &Engine, container: &Container) -> PathBuf {
-    engine.paths().run(container.id()).join("monitor.lock")
+    engine.paths().container(container.id()).join("monitor.lock")
 }
 
 /// True when no monitor lives.
 pub fn is_dead(engine: &Engine, container: &Container) -> Result<bool> {
     match Lock::try_exclusive(&lock_path(engine, container)) {
         Ok(lock) => Ok(lock.is_some()),
-        // The run folder goes with the last monitor.
+        // The container is being removed: its monitor, if any, is about to finish.
         Err(e) if e.errno == Errno::NOENT => Ok(true),
         Err(e) => Err(e.into()),
     }
 }
 
-/// Waits until the monitor of an ended container has cleaned up.
+/// Waits until the monitor of an ended container has cleaned up. One that still waits for a client to read the
+/// container's last words is told to give that up.
 pub fn wait_gone(engine: &Engine, container: &Container) -> Result<()> {
-    match Lock::exclusive(&lock_path(engine, container)) {
-        Ok(_) => Ok(()),
-        Err(e) if e.errno == Errno::NOENT => Ok(()),
-        Err(e) => Err(e.into()),
+    let path = lock_path(engine, container);
+    match Lock::try_exclusive(&path) {
+        Ok(Some(_)) => return Ok(()),
+        Ok(None) => {}
+        Err(e) if e.errno == Errno::NOENT => return Ok(()),
+        Err(e) => return Err(e.into()),
+    }
+    if let Ok(mut client) = connect(engine, container, Streams::NONE) {
+        client.forbid_restart()?;
+    }
+    match Lock::exclusive(&path) {
+        Err(e) if e.errno != Errno::NOENT => Err(e.into()),
+        _ => Ok(()),
     }
 }
