@@ -1,5 +1,5 @@
-//! Putting a filter on the calling thread: the last step before `execve`, called in a container's child. Neither sets
-//! no_new_privs (see `prctl.rs`) nor knows how long a filter takes to load; allocates nothing unless it fails.
+//! Putting a filter on the calling thread: the last step before `execve`, called in a container's child. Does not set
+//! no_new_privs, which is `prctl.rs`'s; allocates nothing unless it fails.
 
 use super::program::Program;
 use crate::error::{Error, Result};
