@@ -42,7 +42,7 @@ fn cp_works_on_stopped_containers_volumes_and_through_pipes() {
     brig.ok("cp file box:/vol/file");
     assert_eq!(brig.ok("start -a box"), "texttext");
     let tar = brig.run("cp box:/file -").expect(0).stdout;
-    assert!(tar.starts_with(b"file\0") && tar.len() % 512 == 0);
+    assert!(tar.starts_with(b"file\0") && tar.len().is_multiple_of(512));
     brig.command("cp - box:/tmp").send(&tar).expect(0);
     brig.ok("cp box:/tmp/file again");
     assert_eq!(std::fs::read_to_string(brig.dir.join("again")).expect("copied"), "text");

@@ -73,7 +73,9 @@ fn debian_works_as_one_expects() {
     shell.wait_for("root@");
     shell.send("tty; stty size; echo $((6*7))\n");
     shell.wait_for("/dev/pts/0\r\n24 80\r\n42\r\n");
-    shell.send("sleep 100\n\x1a");
+    shell.send("sh -c 'echo $((1+1))nd; sleep 100'\n");
+    shell.wait_for("2nd\r\n"); // it runs: only now the key belongs to it
+    shell.send("\x1a");
     shell.wait_for("Stopped");
     shell.send("kill %1; exit 5\n");
     shell.wait_for("exit");

@@ -130,7 +130,7 @@ fn attach_without_a_terminal() {
     let mut attach = brig.command("attach box").start();
     attach.send(b"one\n");
     attach.wait_for("<one>");
-    let mut second = brig.command("attach --no-stdin box").start();
+    let second = brig.command("attach --no-stdin box").start();
     // It shows what is printed after it has attached, which nobody can see from here.
     wait_until("the second one sees it, too", || {
         attach.send(b"two\n");

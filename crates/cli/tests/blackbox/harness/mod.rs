@@ -12,6 +12,6 @@ pub mod tar;
 pub mod terminal;
 pub mod words;
 
-pub use process::{Output, Process};
+pub use process::Process;
 pub use sandbox::Brig;
 pub use terminal::Terminal;

@@ -90,11 +90,6 @@ impl Process {
         let _ = self.stdin.as_mut().expect("stdin is open").write_all(bytes);
     }
 
-    /// Closes standard input.
-    pub fn close_stdin(&mut self) {
-        self.stdin = None;
-    }
-
     /// Standard output up to now.
     pub fn stdout_so_far(&self) -> String {
         String::from_utf8_lossy(&self.stdout.0.lock().expect("not poisoned")).into_owned()

@@ -20,7 +20,7 @@ pub struct DockerRegistry {
 }
 
 impl DockerRegistry {
-    /// Starts one that keeps its blobs in `dir`; `None`, with a word on stderr, where the program is missing.
+    /// Starts one that keeps its blobs in `dir`.
     pub fn start(dir: &Path) -> DockerRegistry {
         // Another program may take the port between the two: then the registry does not come up, and we try another.
         for _ in 0..5 {

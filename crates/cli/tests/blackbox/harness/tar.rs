@@ -80,11 +80,6 @@ impl Tar {
         self.bytes.resize(self.bytes.len() + 1024, 0);
         self.bytes
     }
-
-    /// The archive without its closing blocks.
-    pub fn unfinished(self) -> Vec<u8> {
-        self.bytes
-    }
 }
 
 fn put(field: &mut [u8], bytes: &[u8]) {

@@ -98,12 +98,6 @@ impl Terminal {
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
-
-    /// Hangs the line up, as closing a terminal window does.
-    pub fn hang_up(mut self) {
-        super::process::kill(self.child.id(), "HUP");
-        let _ = self.child.wait();
-    }
 }
 
 impl Drop for Terminal {
