@@ -77,7 +77,7 @@ fn debian_works_as_one_expects() {
     shell.wait_for("2nd\r\n"); // it runs: only now the key belongs to it
     shell.send("\x1a");
     shell.wait_for("Stopped");
-    shell.send("kill %1; exit 5\n");
+    shell.send("kill -KILL %1; wait; exit 5\n");
     shell.wait_for("exit");
     assert_eq!(shell.finish().0, 5);
     assert_eq!(brig.ok("run --rm -u www-data debian id -un"), "www-data");
