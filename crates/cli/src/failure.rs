@@ -28,7 +28,7 @@ impl Failure {
         Failure::Message(text.into(), 1)
     }
 
-    /// A template that cannot be parsed; docker exits with 64.
+    /// A template of `inspect` that cannot be parsed; docker exits with 64, unlike for those of lists.
     pub fn template(text: impl Into<String>) -> Failure {
         Failure::Message(text.into(), 64)
     }
@@ -63,7 +63,7 @@ impl Failure {
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::Misuse(misuse) => misuse.exit_code,
+            Failure::Misuse(misuse) => misuse.exit_code(),
             Failure::Engine(engine::Error::CommandNotFound(_)) => 127,
             Failure::Engine(engine::Error::CommandNotExecutable(_)) => 126,
             Failure::Engine(_) => 1,

@@ -6,7 +6,7 @@ use engine::attach::{Client, Outcome, Relay, Streams};
 use engine::exec::Session;
 use engine::{Container, Engine};
 use kernel::terminal::{Raw, is_terminal};
-use std::io::{stderr, stdin, stdout};
+use std::io::{Write, stderr, stdin, stdout};
 use std::os::fd::AsFd;
 
 /// How to treat the user's side.
@@ -15,6 +15,8 @@ pub struct Side {
     pub tty: bool,
     pub detach_keys: Vec<u8>,
     pub forward_signals: bool,
+    /// Exit code after the detach keys: in docker 0 for `run` and `start`, 1 for `attach` and `exec`.
+    pub detached_code: u8,
 }
 
 /// Refuses `-t` with a standard input that is none, where that input is to be attached.
@@ -70,7 +72,11 @@ fn with_relay(
     drop(raw);
     match outcome? {
         Outcome::Exited(code) => Ok(u8::try_from(code & 0xff).unwrap_or(u8::MAX)),
-        Outcome::Detached => Ok(0),
+        Outcome::Detached => {
+            // Docker's words. Nobody is left to tell when stderr is gone.
+            let _ = writeln!(stderr(), "read escape sequence");
+            Ok(side.detached_code)
+        }
         Outcome::OutputClosed => Err(Failure::Told(141)),
         Outcome::Lost => Err(Failure::Message(
             "the connection to the container was lost; see 'brig ps -a' for how it ended".to_owned(),

@@ -7,7 +7,7 @@ pub mod commit;
 pub mod container;
 pub mod copy;
 pub mod create;
-mod defaults;
+pub mod defaults;
 pub mod engine;
 pub mod error;
 mod etc_files;

@@ -26,6 +26,11 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let streams = Streams { stdin: !asked.no_stdin && process.stdin_open, stdout: true, stderr: true };
     terminal::check_input(process.tty, streams.stdin)?;
     let client = engine::attach::attach(&engine, &container, streams)?;
-    let side = terminal::Side { tty: process.tty, detach_keys: asked.detach_keys, forward_signals: asked.sig_proxy };
+    let side = terminal::Side {
+        tty: process.tty,
+        detach_keys: asked.detach_keys,
+        forward_signals: asked.sig_proxy,
+        detached_code: 1,
+    };
     terminal::relay(&engine, &container, client, streams, &side)
 }

@@ -23,6 +23,6 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     if asked.options.detach {
         return Ok(0);
     }
-    let side = terminal::Side { tty, detach_keys: asked.detach_keys, forward_signals: true };
+    let side = terminal::Side { tty, detach_keys: asked.detach_keys, forward_signals: true, detached_code: 1 };
     terminal::relay_session(session, stdin, &side)
 }

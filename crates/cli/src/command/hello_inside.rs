@@ -13,6 +13,8 @@ use std::path::Path;
 
 /// Column in which values begin.
 const INDENT: usize = 21;
+/// What is said where no cgroup can be seen.
+const NO_CGROUP: &str = "not visible";
 /// Columns of a value.
 const WIDTH: usize = 76;
 
@@ -148,7 +150,7 @@ fn first_readable(paths: &[&str]) -> String {
 
 fn limit(paths: &[&str]) -> String {
     match first_readable(paths).trim() {
-        "" => "unknown".to_owned(),
+        "" => absent_limit(cgroup_version()),
         "max" => "none".to_owned(),
         // v1 writes "no limit" as the largest multiple of a page.
         text => match text.parse::<u64>() {
@@ -161,10 +163,16 @@ fn limit(paths: &[&str]) -> String {
 
 fn count_limit(paths: &[&str]) -> String {
     match first_readable(paths).trim() {
-        "" => "unknown".to_owned(),
+        "" => absent_limit(cgroup_version()),
         "max" => "none".to_owned(),
+        "1" => "1 process".to_owned(),
         count => format!("{count} processes"),
     }
+}
+
+/// A controller that has no file for us does not limit us, if the cgroup can be seen at all.
+fn absent_limit(version: &str) -> String {
+    if version == NO_CGROUP { "unknown" } else { "none" }.to_owned()
 }
 
 fn cpu_limit() -> String {
@@ -196,7 +204,7 @@ fn cgroup_version() -> &'static str {
     } else if Path::new("/sys/fs/cgroup/memory").exists() {
         "version 1"
     } else {
-        "not visible"
+        NO_CGROUP
     }
 }
 
@@ -244,6 +252,7 @@ mod tests {
         assert_eq!(uid_map("0 100000 65536\n"), "0 here is 100000 outside (65536 ids)");
         assert_eq!(seccomp("2", "1"), "filter (1 loaded)");
         assert_eq!(root_filesystem("overlay / overlay ro,lowerdir=x 0 0\n"), "overlay, read-only");
+        assert_eq!((absent_limit("version 1"), absent_limit(NO_CGROUP)), ("none".into(), "unknown".into()));
         assert_eq!(field("Name:\tx\nUid:\t0\t0\n", "Uid"), "0\t0");
         assert_eq!(interfaces("Inter-| a\n face |b\n    lo: 1\n"), "lo");
     }

@@ -22,7 +22,8 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     if asked.detach {
         return output::print(&format!("{}\n", container.id()));
     }
-    let side = terminal::Side { tty, detach_keys: asked.detach_keys, forward_signals: asked.sig_proxy };
+    let side =
+        terminal::Side { tty, detach_keys: asked.detach_keys, forward_signals: asked.sig_proxy, detached_code: 0 };
     terminal::relay(&engine, &container, client, streams, &side)
 }
 

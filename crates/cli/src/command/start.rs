@@ -39,7 +39,11 @@ fn attached(engine: &Engine, asked: &Start) -> Outcome {
             engine::run::start(engine, &mut container, streams).map_err(|error| Failure::message(error.to_string()))?
         }
     };
-    let side =
-        terminal::Side { tty: process.tty, detach_keys: asked.detach_keys.clone(), forward_signals: asked.sig_proxy };
+    let side = terminal::Side {
+        tty: process.tty,
+        detach_keys: asked.detach_keys.clone(),
+        forward_signals: asked.sig_proxy,
+        detached_code: 0,
+    };
     terminal::relay(engine, &container, client, streams, &side)
 }

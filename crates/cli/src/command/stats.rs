@@ -54,42 +54,46 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     }
 }
 
-/// Containers and their counters.
-type Look = Vec<(Container, Sample)>;
+/// One container's counters.
+struct Counted {
+    /// As typed; the id where nothing was.
+    name: String,
+    container: Container,
+    sample: Sample,
+}
+
+type Look = Vec<Counted>;
 
 fn look(engine: &Engine, asked: &Stats) -> Result<Look, Failure> {
-    let containers = match asked.containers.is_empty() {
-        true => {
-            engine::list::all(engine)?.into_iter().filter(|container| asked.all || container.is_running()).collect()
-        }
-        false => {
-            asked.containers.iter().map(|name| Container::find(engine, name)).collect::<engine::Result<Vec<_>>>()?
-        }
-    };
-    let sampled = containers.into_iter().map(|container| {
+    let counted = |name: String, container: Container| {
         // One that ends while we look has used nothing.
         let sample = engine::stats::sample(engine, &container).unwrap_or_default();
-        (container, sample)
-    });
-    Ok(sampled.collect())
+        Counted { name, container, sample }
+    };
+    if asked.containers.is_empty() {
+        let shown = engine::list::all(engine)?.into_iter().filter(|container| asked.all || container.is_running());
+        return Ok(shown.map(|container| counted(container.id().to_string(), container)).collect());
+    }
+    let found = asked.containers.iter().map(|name| Ok(counted(name.clone(), Container::find(engine, name)?)));
+    found.collect()
 }
 
 fn render(format: &Format, before: &Look, now: &Look, no_trunc: bool) -> Result<String, Failure> {
     let rows: Vec<Row> = now
         .iter()
-        .map(|(container, sample)| {
-            let earlier =
-                before.iter().find(|(other, _)| other.id() == container.id()).map_or(sample, |(_, sample)| sample);
-            row(container, earlier, sample, no_trunc)
+        .map(|counted| {
+            let earlier = before.iter().find(|other| other.container.id() == counted.container.id());
+            row(counted, &earlier.unwrap_or(counted).sample, no_trunc)
         })
         .collect();
     LISTING.render(format, &rows)
 }
 
-fn row(container: &Container, earlier: &Sample, sample: &Sample, no_trunc: bool) -> Row {
+fn row(counted: &Counted, earlier: &Sample, no_trunc: bool) -> Row {
+    let Counted { name, container, sample } = counted;
     let id = container.id();
     let columns = [
-        ("Container", id.to_string()),
+        ("Container", name.clone()),
         ("Name", container.name().to_owned()),
         ("ID", if no_trunc { id.to_string() } else { id.short().to_owned() }),
         ("CPUPerc", format!("{:.2}%", engine::stats::cpu_percent(earlier, sample))),

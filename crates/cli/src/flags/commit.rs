@@ -38,7 +38,7 @@ pub fn read(parsed: &Parsed) -> Result<Commit, Misuse> {
     let text = |flag| parsed.last(flag).unwrap_or_default().to_owned();
     let repo = match parsed.arguments.get(1) {
         Some(name) if !name.is_empty() => {
-            Some(Reference::parse(name).map_err(|error| parsed.misuse(error.to_string()))?)
+            Some(Reference::parse(name).map_err(|error| parsed.refusal(error.to_string()))?)
         }
         _ => None,
     };

@@ -284,8 +284,8 @@ fn namespaces(parsed: &Parsed) -> Result<Namespaces, Misuse> {
         network: network.unwrap_or_default(),
         pid: parsed.one("pid", namespace::pid)?.unwrap_or_default(),
         ipc: parsed.one("ipc", namespace::ipc)?.unwrap_or_default(),
-        uts_host: parsed.one("uts", namespace::host)?.unwrap_or_default(),
-        userns_host: parsed.one("userns", namespace::host)?.unwrap_or_default(),
+        uts_host: parsed.one("uts", namespace::uts)?.unwrap_or_default(),
+        userns_host: parsed.one("userns", namespace::userns)?.unwrap_or_default(),
         cgroup_host: parsed.one("cgroupns", namespace::host_or_private)?.unwrap_or_default(),
         hostname: parsed.last("hostname").filter(|name| !name.is_empty()).map(str::to_owned),
         domainname: parsed.last("domainname").filter(|name| !name.is_empty()).map(str::to_owned),
@@ -417,10 +417,7 @@ mod tests {
             ("--memory abc i", "invalid argument \"abc\" for \"-m, --memory\" flag: invalid size: 'abc'"),
             ("--cpus abc i", "invalid argument \"abc\" for \"--cpus\" flag: failed to parse abc as a rational number"),
             ("--ulimit nofile i", "invalid argument \"nofile\" for \"--ulimit\" flag: invalid ulimit argument: nofile"),
-            (
-                "--pids-limit x i",
-                "invalid argument \"x\" for \"--pids-limit\" flag: strconv.ParseInt: parsing \"x\": invalid syntax",
-            ),
+            ("--pids-limit x i", "invalid argument \"x\" for \"--pids-limit\" flag: use a whole number"),
             ("-e =x i", "invalid argument \"=x\" for \"-e, --env\" flag: invalid environment variable: =x"),
             (
                 "--health-interval 5x i",
@@ -428,7 +425,7 @@ mod tests {
             ),
             ("--rm --restart always i", "conflicting options: cannot specify both --restart and --rm"),
             ("--health-cmd true --no-healthcheck i", "--no-healthcheck conflicts with --health-* options"),
-            ("-p 80:80 i", "-p is a flag of docker that brig does not have"),
+            ("-p 80:80 i", "-p is not supported yet by brig"),
         ] {
             assert_eq!(problem(line), want, "{line}");
         }

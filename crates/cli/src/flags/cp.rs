@@ -51,17 +51,17 @@ pub struct Cp {
 pub fn read(parsed: Parsed) -> Result<Cp, Misuse> {
     let (source, target) = match parsed.arguments.as_slice() {
         [source, target] if source.is_empty() || target.is_empty() => {
-            return Err(parsed.misuse("source and destination can not be empty"));
+            return Err(parsed.refusal("source and destination can not be empty"));
         }
         [source, target] => (place(source), place(target)),
         _ => return Err(parsed.misuse("'brig cp' requires 2 arguments")),
     };
     match (&source, &target) {
         (Place::Container { .. }, Place::Container { .. }) => {
-            return Err(parsed.misuse("copying between containers is not supported"));
+            return Err(parsed.refusal("copying between containers is not supported"));
         }
         (Place::Container { .. }, _) | (_, Place::Container { .. }) => {}
-        _ => return Err(parsed.misuse("must specify at least one container source (CONTAINER:PATH)")),
+        _ => return Err(parsed.refusal("must specify at least one container source (CONTAINER:PATH)")),
     }
     Ok(Cp { source, target, archive: parsed.on("archive"), follow_link: parsed.on("follow-link") })
 }

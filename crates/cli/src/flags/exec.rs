@@ -3,7 +3,7 @@
 
 use super::shared;
 use super::value::env;
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
+use super::{Command, Example, Fault, Flag, Misuse, Parsed, Positional};
 use engine::exec::ExecOptions;
 
 /// The command.
@@ -42,7 +42,10 @@ pub struct Exec {
 
 /// Reads the flags. The terminal's size is left to the command.
 pub fn read(parsed: &Parsed) -> Result<Exec, Misuse> {
-    let mut variables = parsed.each("env-file", env::env_file)?.concat();
+    // What a file holds is no matter of the flag's form.
+    let from_files = parsed.each("env-file", env::env_file);
+    let from_files = from_files.map_err(|misuse| Misuse { fault: Fault::Meaning, ..misuse })?;
+    let mut variables = from_files.concat();
     variables.extend(parsed.each("env", env::variable)?);
     let mut words = parsed.arguments.iter().cloned();
     let container = words.next().unwrap_or_default();

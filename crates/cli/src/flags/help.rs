@@ -1,7 +1,7 @@
 //! Help: a command's table as text, laid out as docker's (options aligned, wrapped at the terminal's width, at most 80 columns).
 //! Called by `main.rs` for `--help` and for the usage line below a complaint.
 
-use super::{Command, Flag, Misuse, Takes};
+use super::{Command, Fault, Flag, Misuse, Takes};
 use std::fmt::Write as _;
 
 const WIDTH: usize = 80;
@@ -102,6 +102,9 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 /// What goes to stderr for a command line that is not well formed.
 pub fn misuse(misuse: &Misuse) -> String {
     let command = misuse.command;
+    if misuse.fault == Fault::Meaning {
+        return format!("brig: {}\n", misuse.message);
+    }
     format!("brig: {}\n\n{}\nRun 'brig {} --help' for more information\n", misuse.message, usage(command), command.name)
 }
 

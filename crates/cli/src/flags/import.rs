@@ -40,7 +40,7 @@ pub struct Import {
 pub fn read(parsed: &Parsed) -> Result<Import, Misuse> {
     let name = match parsed.arguments.get(1) {
         Some(name) if !name.is_empty() => {
-            Some(Reference::parse(name).map_err(|error| parsed.misuse(error.to_string()))?)
+            Some(Reference::parse(name).map_err(|error| parsed.refusal(error.to_string()))?)
         }
         _ => None,
     };
@@ -49,7 +49,7 @@ pub fn read(parsed: &Parsed) -> Result<Import, Misuse> {
         name,
         changes: parsed.list("change"),
         message: parsed.last("message").map(str::to_owned),
-        platform: parsed.one("platform", shared::platform)?,
+        platform: parsed.meaning("platform", shared::platform)?,
     })
 }
 

@@ -72,7 +72,7 @@ pub struct Inspect {
 
 /// Reads the flags of `inspect`.
 pub fn read(parsed: Parsed) -> Result<Inspect, Misuse> {
-    let kind = parsed.one("type", kind)?.flatten();
+    let kind = parsed.meaning("type", kind)?.flatten();
     let size = parsed.on("size");
     Ok(Inspect { kind, size, ..read_kind(parsed, None) })
 }

@@ -27,7 +27,7 @@ pub struct Kill {
 
 /// Reads the flags; the signal is KILL unless told otherwise.
 pub fn read(parsed: Parsed) -> Result<Kill, Misuse> {
-    Ok(Kill { signal: parsed.one("signal", shared::signal)?.unwrap_or(Signal::KILL), containers: parsed.arguments })
+    Ok(Kill { signal: parsed.meaning("signal", shared::signal)?.unwrap_or(Signal::KILL), containers: parsed.arguments })
 }
 
 #[cfg(test)]

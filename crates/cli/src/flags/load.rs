@@ -35,7 +35,7 @@ pub struct Load {
 pub fn read(parsed: &Parsed) -> Result<Load, Misuse> {
     Ok(Load {
         input: parsed.last("input").filter(|path| !path.is_empty()).map(str::to_owned),
-        platform: parsed.one("platform", shared::platform)?,
+        platform: parsed.meaning("platform", shared::platform)?,
     })
 }
 

@@ -43,7 +43,7 @@ pub struct Logs {
 
 /// Reads the flags; relative times count from `now`.
 pub fn read(parsed: Parsed, now: Timestamp) -> Result<Logs, Misuse> {
-    let time = |flag| parsed.one(flag, |text| duration::point_in_time(text, now));
+    let time = |flag| parsed.meaning(flag, |text| duration::point_in_time(text, now));
     let query = Query {
         follow: parsed.on("follow"),
         since: time("since")?,

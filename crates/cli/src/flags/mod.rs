@@ -180,23 +180,43 @@ impl Command {
 
     /// A complaint about how the command was called.
     pub fn misuse(&'static self, message: impl Into<String>) -> Misuse {
-        Misuse { command: self, message: message.into(), exit_code: 125 }
+        Misuse { command: self, message: message.into(), fault: Fault::Flag }
     }
 }
 
-/// A command line that is not well formed. Printed with the usage line; `exit_code` as docker's: 125 for a flag, 1 for the
-/// number of arguments.
+/// A command line that is not well formed.
 pub struct Misuse {
     /// The command that was called.
     pub command: &'static Command,
     /// What is wrong.
     pub message: String,
+    /// What kind of mistake it is.
+    pub fault: Fault,
+}
+
+/// The kinds of mistakes that docker tells apart by exit code and by whether it shows the usage line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// A flag that does not exist or a value that is not of its type: usage and 125.
+    Flag,
+    /// Too many arguments or too few: usage and 1.
+    Count,
+    /// A flag and a value that are well formed, but the value means nothing to the command: 1.
+    Meaning,
+}
+
+impl Misuse {
     /// The process's exit code.
-    pub exit_code: u8,
+    pub fn exit_code(&self) -> u8 {
+        match self.fault {
+            Fault::Flag => 125,
+            Fault::Count | Fault::Meaning => 1,
+        }
+    }
 }
 
 impl std::fmt::Debug for Misuse {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}: {} ({})", self.command.name, self.message, self.exit_code)
+        write!(formatter, "{}: {} ({})", self.command.name, self.message, self.exit_code())
     }
 }

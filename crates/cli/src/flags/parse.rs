@@ -1,9 +1,9 @@
 //! The parser: arguments and a command's table in, `Parsed` out. The rules are those of docker's command line: `-it` is two
 //! switches, `-p80:80`, `-p=80:80`, `--env=A=B`, `--env A=B`, `--rm=false`, `--` ends the flags, and for commands that
 //! take a command of the container (`flags_first`) the first positional argument ends them too. Values stay strings
-//! here; `Parsed::one` and `Parsed::each` turn them into types with a parser from `value/` and word the error.
+//! here; `Parsed::one`, `each` and `meaning` turn them into types with a parser from `value/` and word the error.
 
-use super::{Command, Flag, Misuse, Takes, suggest};
+use super::{Command, Fault, Flag, Misuse, Takes, suggest};
 
 /// What was typed, by flag.
 pub struct Parsed {
@@ -65,7 +65,7 @@ fn count(command: &'static Command, have: usize) -> Result<(), Misuse> {
         format!("requires at most {} {}", want.max, plural(want.max))
     };
     let mut misuse = command.misuse(format!("'brig {}' {problem}", command.name));
-    misuse.exit_code = 1;
+    misuse.fault = Fault::Count;
     Err(misuse)
 }
 
@@ -134,7 +134,7 @@ impl Parsed {
 
     fn unknown(&self, name: &str) -> Misuse {
         if self.command.absent.contains(&name) {
-            return self.command.misuse(format!("--{name} is a flag of docker that brig does not have"));
+            return self.command.misuse(format!("--{name} is not supported yet by brig"));
         }
         let near = suggest::nearest(name, self.command.flags().map(|flag| flag.long));
         let hint = near.map(|near| format!(" (did you mean --{near}?)")).unwrap_or_default();
@@ -144,7 +144,7 @@ impl Parsed {
     fn unknown_letter(&self, letter: char, cluster: &str) -> Misuse {
         let letter_text = letter.to_string();
         if self.command.absent.contains(&letter_text.as_str()) {
-            return self.command.misuse(format!("-{letter} is a flag of docker that brig does not have"));
+            return self.command.misuse(format!("-{letter} is not supported yet by brig"));
         }
         self.command.misuse(format!("unknown shorthand flag: '{letter}' in -{cluster}"))
     }
@@ -190,6 +190,11 @@ impl Parsed {
         self.all(long).map(|text| self.convert(long, text, &parse)).collect()
     }
 
+    /// The value typed last, through `parse`, where what is wrong with it is the command's business and not the flag's.
+    pub fn meaning<T>(&self, long: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Misuse> {
+        self.last(long).map(|text| parse(text).map_err(|problem| self.refusal(problem))).transpose()
+    }
+
     fn convert<T>(&self, long: &str, text: &str, parse: &impl Fn(&str) -> Result<T, String>) -> Result<T, Misuse> {
         parse(text).map_err(|problem| match self.command.long(long) {
             Some(flag) => self.invalid(flag, text, &problem),
@@ -200,6 +205,11 @@ impl Parsed {
     /// Whether any flag at all was typed.
     pub fn is_empty(&self) -> bool {
         self.given.is_empty()
+    }
+
+    /// A complaint about what is asked for, not about how.
+    pub fn refusal(&self, message: impl Into<String>) -> Misuse {
+        Misuse { fault: Fault::Meaning, ..self.command.misuse(message) }
     }
 
     /// A complaint about the combination of flags.
@@ -277,7 +287,7 @@ pub mod tests {
     fn errors_use_dockers_words() {
         assert_eq!(problem(&RUN, "--foo img"), "unknown flag: --foo");
         assert_eq!(problem(&RUN, "--memroy 1 img"), "unknown flag: --memroy (did you mean --memory?)");
-        assert_eq!(problem(&RUN, "--publish 1 img"), "--publish is a flag of docker that brig does not have");
+        assert_eq!(problem(&RUN, "--publish 1 img"), "--publish is not supported yet by brig");
         assert_eq!(problem(&RUN, "-iz img"), "unknown shorthand flag: 'z' in -iz");
         assert_eq!(problem(&RUN, "--env"), "flag needs an argument: --env");
         assert_eq!(problem(&RUN, "-te"), "flag needs an argument: 'e' in -te");

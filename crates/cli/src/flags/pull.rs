@@ -31,7 +31,7 @@ pub fn read(parsed: &Parsed) -> Result<Fetch, Misuse> {
     Ok(Fetch {
         name: parsed.arguments.first().cloned().unwrap_or_default(),
         pull: PullPolicy::Always,
-        platform: parsed.one("platform", shared::platform)?,
+        platform: parsed.meaning("platform", shared::platform)?,
         insecure: parsed.switch("tls-verify") == Some(false),
         quiet: parsed.on("quiet"),
     })

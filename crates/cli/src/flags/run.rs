@@ -56,7 +56,7 @@ pub fn read(parsed: &Parsed) -> Result<Run, Misuse> {
         sig_proxy: parsed.switch("sig-proxy").unwrap_or(true),
     };
     if run.detach && !run.container.attach.is_empty() {
-        return Err(parsed.misuse("conflicting options: cannot specify both --attach and --detach"));
+        return Err(parsed.refusal("conflicting options: cannot specify both --attach and --detach"));
     }
     Ok(run)
 }

@@ -65,8 +65,8 @@ pub fn signal(text: &str) -> Result<Signal, String> {
 
 /// `--detach-keys`, docker's sequence when it was not typed.
 pub fn detach_keys(parsed: &Parsed) -> Result<Vec<u8>, super::Misuse> {
-    let typed =
-        parsed.one("detach-keys", |text| engine::attach::parse_detach_keys(text).map_err(|error| error.to_string()))?;
+    let typed = parsed
+        .meaning("detach-keys", |text| engine::attach::parse_detach_keys(text).map_err(|error| error.to_string()))?;
     Ok(typed.unwrap_or_else(|| vec![16, 17]))
 }
 

@@ -30,7 +30,7 @@ pub struct Stop {
 /// Reads the flags.
 pub fn read(parsed: Parsed) -> Result<Stop, Misuse> {
     Ok(Stop {
-        signal: parsed.one("signal", shared::signal)?,
+        signal: parsed.meaning("signal", shared::signal)?,
         timeout_seconds: shared::stop_timeout(&parsed)?,
         containers: parsed.arguments,
     })

@@ -47,11 +47,11 @@ pub struct Update {
 /// Reads the flags.
 pub fn read(parsed: Parsed) -> Result<Update, Misuse> {
     if parsed.is_empty() {
-        return Err(parsed.misuse("you must provide one or more flags when using this command"));
+        return Err(parsed.refusal("you must provide one or more flags when using this command"));
     }
     Ok(Update {
         resources: container::limits(&parsed)?,
-        restart: parsed.one("restart", restart::parse)?,
+        restart: parsed.meaning("restart", restart::parse)?,
         containers: parsed.arguments,
     })
 }

@@ -96,7 +96,7 @@ pub fn read_create(parsed: &Parsed) -> Result<Create, Misuse> {
     let name = parsed.last("name").filter(|name| !name.is_empty());
     if name.is_some() && !parsed.arguments.is_empty() {
         return Err(parsed
-            .misuse("conflicting options: cannot specify a volume-name through both --name and as a positional arg"));
+            .refusal("conflicting options: cannot specify a volume-name through both --name and as a positional arg"));
     }
     Ok(Create {
         name: name.or(parsed.arguments.first().map(String::as_str)).filter(|name| !name.is_empty()).map(str::to_owned),

@@ -35,7 +35,7 @@ impl Listing {
         };
         let source = source.replace("\\t", "\t").replace("\\n", "\n");
         let template = Template::parse(&source)
-            .map_err(|problem| Failure::template(format!("template parsing error: {problem}")))?;
+            .map_err(|problem| Failure::message(format!("failed to parse template: {problem}")))?;
         Ok(Format { template, is_table })
     }
 
@@ -104,6 +104,6 @@ mod tests {
             show("{{.Foo}}").unwrap_err(),
             "failed to execute template: template: :1:2: executing \"\" at <.Foo>: can't evaluate field Foo in type *formatter.ContainerContext"
         );
-        assert_eq!(show("{{.Foo").unwrap_err(), "template parsing error: template: :1: unclosed action");
+        assert_eq!(show("{{.Foo").unwrap_err(), "failed to parse template: template: :1: unclosed action");
     }
 }

@@ -5,7 +5,7 @@ use super::host_config::host_config;
 use super::size::Sizes;
 use super::{list_or_null, set_or_null, time};
 use engine::options::{MountSource, Network};
-use engine::record::{Record, ResolvedHealth};
+use engine::record::{Record, ResolvedHealth, VolumeUse};
 use engine::state::{Health, HealthStatus, State, Status};
 use engine::{Container, Engine};
 use serde_json::{Map, Value, json};
@@ -123,7 +123,7 @@ fn mounts(engine: &Engine, record: &Record) -> Vec<Value> {
             "Source": engine::volumes::data_path(engine, &volume.name).to_string_lossy(),
             "Destination": volume.target,
             "Driver": "local",
-            "Mode": if volume.read_only { "ro" } else { "" },
+            "Mode": volume_mode(record, volume),
             "RW": !volume.read_only,
             "Propagation": "",
         })
@@ -144,6 +144,19 @@ fn mounts(engine: &Engine, record: &Record) -> Vec<Value> {
         _ => None,
     });
     volumes.chain(others).collect()
+}
+
+/// The words behind the second colon; docker gives named volumes `z` where there are none.
+fn volume_mode(record: &Record, volume: &VolumeUse) -> &'static str {
+    let asked = record.options.storage.mounts.iter().find(|mount| mount.target == volume.target);
+    let no_copy = asked.is_some_and(|mount| matches!(mount.source, MountSource::Volume { copy: false, .. }));
+    match (volume.read_only, no_copy) {
+        (true, true) => "ro,nocopy",
+        (true, false) => "ro",
+        (false, true) => "nocopy",
+        (false, false) if volume.anonymous => "",
+        (false, false) => "z",
+    }
 }
 
 fn config(record: &Record) -> Value {

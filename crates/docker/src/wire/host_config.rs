@@ -1,27 +1,13 @@
 //! `HostConfig`: what was asked of the container, as docker's API has it. Called by `container.rs` alone.
 //! Rebuilds from the options what was typed: `Binds` from `-v`, `Mounts` from `--mount`.
 
+use engine::defaults::paths;
 use engine::options::{Ipc, LogDriver, Mount, MountSource, Network, Options, Resources, Restart, Seccomp, Sharing};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 use super::list_or_null;
 
-const MASKED_PATHS: [&str; 12] = [
-    "/proc/asound",
-    "/proc/acpi",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/firmware",
-    "/sys/devices/virtual/powercap",
-];
-const READONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 const SHM_BYTES: u64 = 64 << 20;
 
 /// The object.
@@ -51,10 +37,10 @@ pub fn host_config(options: &Options) -> Value {
     if !structured.is_empty() {
         fields.insert("Mounts".to_owned(), Value::Array(structured));
     }
-    let (masked, read_only): (&[&str], &[&str]) =
-        if security.privileged { (&[], &[]) } else { (&MASKED_PATHS, &READONLY_PATHS) };
-    fields.insert("MaskedPaths".to_owned(), if security.privileged { Value::Null } else { json!(masked) });
-    fields.insert("ReadonlyPaths".to_owned(), if security.privileged { Value::Null } else { json!(read_only) });
+    let masked: Vec<&str> = paths::MASKED.iter().chain(&paths::MASKED_POWER).copied().collect();
+    let unless_privileged = |paths: Value| if security.privileged { Value::Null } else { paths };
+    fields.insert("MaskedPaths".to_owned(), unless_privileged(json!(masked)));
+    fields.insert("ReadonlyPaths".to_owned(), unless_privileged(json!(paths::READ_ONLY)));
     if options.process.init {
         fields.insert("Init".to_owned(), true.into());
     }

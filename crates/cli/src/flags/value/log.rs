@@ -9,6 +9,10 @@ pub fn parse(driver: Option<&str>, options: &[(String, String)]) -> Result<Log, 
     let driver = match driver {
         None | Some("" | "json-file") => LogDriver::JsonFile,
         Some("none") => LogDriver::None,
+        Some(
+            other @ ("syslog" | "journald" | "gelf" | "fluentd" | "awslogs" | "splunk" | "etwlogs" | "gcplogs"
+            | "local" | "k8s-file" | "passthrough"),
+        ) => return Err(format!("log driver {other} is not supported yet by brig (use json-file or none)")),
         Some(other) => return Err(format!("log driver {other:?} is not known (use json-file or none)")),
     };
     let mut log = Log { driver, ..Log::default() };
@@ -58,7 +62,7 @@ mod tests {
         assert_eq!((log.max_size_bytes, log.max_files), (1_000_000, 5));
         assert_eq!(parse(None, &options(&[("max-size", "-1")])).unwrap().max_size_bytes, 0);
         assert_eq!(parse(Some("none"), &[]).unwrap().driver, LogDriver::None);
-        assert!(parse(Some("syslog"), &[]).is_err());
+        assert!(parse(Some("syslog"), &[]).unwrap_err().contains("not supported yet"));
         for bad in [("foo", "bar"), ("max-size", "0"), ("max-size", "x"), ("max-file", "0")] {
             assert!(parse(None, &options(&[bad])).is_err(), "{bad:?}");
         }

@@ -8,8 +8,14 @@ pub fn network(text: &str) -> Result<Network, String> {
     match text {
         "none" => Ok(Network::None),
         "host" => Ok(Network::Host),
-        _ => Err(format!("network {text} not found: brig has none and host")),
+        "default" | "bridge" | "private" | "slirp4netns" | "pasta" => Err(unsupported_network(text)),
+        _ if text.starts_with("container:") => Err(unsupported_network(text)),
+        _ => Err(format!("network {text} not found: use none or host")),
     }
+}
+
+fn unsupported_network(text: &str) -> String {
+    format!("network {text} is not supported yet by brig: use none or host")
 }
 
 /// `host` or `container:NAME`.
@@ -38,12 +44,22 @@ pub fn ipc(text: &str) -> Result<Ipc, String> {
     }
 }
 
-/// `host` alone; true then.
-pub fn host(text: &str) -> Result<bool, String> {
+/// `host` or `private`; true for host.
+pub fn uts(text: &str) -> Result<bool, String> {
+    match text {
+        "" | "private" => Ok(false),
+        "host" => Ok(true),
+        _ => Err(format!("invalid UTS mode: {text}: use host")),
+    }
+}
+
+/// `host`; true then.
+pub fn userns(text: &str) -> Result<bool, String> {
     match text {
         "" => Ok(false),
         "host" => Ok(true),
-        _ => Err(format!("invalid mode: {text}: the only one is host")),
+        "private" | "auto" | "keep-id" | "nomap" => Err(format!("{text} is not supported yet by brig: use host")),
+        _ => Err(format!("invalid USER mode: {text}: use host")),
     }
 }
 
@@ -65,13 +81,16 @@ mod tests {
         assert_eq!(pid("container:a"), Ok(Sharing::Container("a".into())));
         assert_eq!(ipc("none"), Ok(Ipc::None));
         assert_eq!(network("host"), Ok(Network::Host));
-        assert_eq!(host("host"), Ok(true));
+        assert_eq!((uts("host"), userns("host")), (Ok(true), Ok(true)));
+        assert!(network("bridge").unwrap_err().contains("not supported yet"));
+        assert!(userns("private").unwrap_err().contains("not supported yet"));
         assert!(
             pid("foo").is_err()
                 && pid("container:").is_err()
                 && ipc("foo").is_err()
-                && network("bridge").is_err()
-                && host("x").is_err()
+                && network("x").is_err()
+                && uts("x").is_err()
+                && userns("x").is_err()
         );
         assert_eq!(host_or_private("private"), Ok(false));
     }

@@ -30,7 +30,7 @@ pub fn parse(text: &str) -> Result<Choice, String> {
         }
         ("apparmor", "unconfined") | ("label", "disable") => Ok(Choice::AsItIs),
         ("apparmor" | "label" | "systempaths" | "mask" | "unmask" | "proc-opts" | "writable-cgroups", _) => {
-            Err(format!("{text:?} is not supported; brig knows no-new-privileges and seccomp=FILE|unconfined"))
+            Err(format!("{text:?} is not supported yet by brig: use no-new-privileges or seccomp=FILE|unconfined"))
         }
         _ => Err(format!("invalid --security-opt: {text:?}")),
     }
