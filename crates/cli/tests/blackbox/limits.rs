@@ -66,7 +66,7 @@ fn cpu() {
     check(&brig, "--cpus=1.25", ("cpu/cpu.cfs_quota_us", "125000"), ("cpu.max", "125000 100000"));
     check(&brig, "", ("cpu/cpu.cfs_quota_us", "-1"), ("cpu.max", "max 100000"));
     check(&brig, "--cpu-shares 512", ("cpu/cpu.shares", "512"), ("cpu.weight", "59"));
-    check(&brig, "-c 2048", ("cpu/cpu.shares", "2048"), ("cpu.weight", "170"));
+    check(&brig, "-c 2048", ("cpu/cpu.shares", "2048"), ("cpu.weight", "174"));
     check(&brig, "--cpuset-cpus 0", ("cpuset/cpuset.cpus", "0"), ("cpuset.cpus", "0"));
     assert_eq!(brig.ok("run --rm --cpuset-cpus 0 bb nproc"), "1");
 }
