@@ -81,7 +81,7 @@ fn make_directory(path: &Path, undo: &mut Undo<'_>) -> Result<()> {
         let _ = std::fs::remove_dir_all(made);
     });
     // `upper` becomes the container's `/`, whose mode everybody in the container sees.
-    builder.mode(0o755).create(path.join("upper")).during_at("make directory", path.join("upper"))?;
+    file::make_visible_directory(&path.join("upper"))?;
     builder.mode(0o700).create(path.join("work")).during_at("make directory", path.join("work"))?;
     Ok(())
 }

@@ -36,6 +36,23 @@ pub fn write(path: &Path, text: &[u8]) -> Result<()> {
     })
 }
 
+/// Makes one directory with exactly this mode, whatever the caller's umask: containers see it.
+pub fn make_visible_directory(path: &Path) -> Result<()> {
+    std::fs::create_dir(path).during_at("make directory", path)?;
+    set_mode(path, 0o755)
+}
+
+/// Makes an empty file that every user of a container may read, whatever the caller's umask.
+pub fn make_visible_file(path: &Path) -> Result<()> {
+    std::fs::File::create_new(path).during_at("make", path)?;
+    set_mode(path, 0o644)
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).during_at("change mode of", path)?)
+}
+
 /// Makes a directory and its parents with mode 0700; one that is there is kept.
 pub fn make_directory(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;

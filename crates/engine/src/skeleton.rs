@@ -3,9 +3,10 @@
 //! image, and nothing of it shows up in `diff` or `commit`.
 
 use crate::error::Result;
+use crate::file;
 use crate::paths::Paths;
 use kernel::Context;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 const DIRECTORIES: [&str; 7] = ["proc", "sys", "dev", "dev/pts", "dev/shm", "dev/mqueue", "etc"];
@@ -18,15 +19,14 @@ pub fn ensure(paths: &Paths) -> Result<PathBuf> {
         return Ok(path);
     }
     let temporary = path.with_extension(format!("tmp{}", std::process::id()));
-    let mut builder = std::fs::DirBuilder::new();
-    builder.mode(0o755);
-    builder.create(&temporary).during_at("make directory", &temporary)?;
+    // A former process of this number may have been killed half-way.
+    let _ = std::fs::remove_dir_all(&temporary);
+    file::make_visible_directory(&temporary)?;
     for name in DIRECTORIES {
-        builder.create(temporary.join(name)).during_at("make directory", temporary.join(name))?;
+        file::make_visible_directory(&temporary.join(name))?;
     }
     for name in FILES {
-        let file = temporary.join(name);
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&file).during_at("make", &file)?;
+        file::make_visible_file(&temporary.join(name))?;
     }
     symlink("/proc/mounts", temporary.join("etc/mtab")).during_at("make link", temporary.join("etc/mtab"))?;
     if std::fs::rename(&temporary, &path).is_err() {

@@ -57,7 +57,9 @@ fn row(pid: i32, machine: &Machine, users: &mut Users) -> Option<Vec<String>> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let stat = Stat::parse(&stat)?;
     let owner = std::fs::metadata(format!("/proc/{pid}")).ok()?;
-    let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let mut arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    // A program that has overwritten its arguments, as our reaper has, leaves the rest of their room zero.
+    arguments.truncate(arguments.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
     let alive_seconds = (machine.up_seconds - stat.start_ticks as f64 / machine.ticks_per_second as f64).max(0.0);
     let cpu_seconds = stat.cpu_ticks / machine.ticks_per_second;
     let share = if alive_seconds < 1.0 { 0.0 } else { cpu_seconds as f64 * 100.0 / alive_seconds };

@@ -247,12 +247,13 @@ fn make(engine: &Engine, volume: &Volume) -> Result<Volume> {
 }
 
 fn fill_and_rename(hidden: &Path, volumes: &Path, volume: &Volume) -> kernel::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
+    use std::os::unix::fs::PermissionsExt;
     let path = volumes.join(&volume.name);
     std::fs::create_dir(hidden).during_at("make directory", hidden)?;
-    // Whoever runs as another user in the container must be able to enter.
+    // Whoever runs as another user in the container must be able to enter, whatever the caller's umask.
     let data = hidden.join("_data");
-    std::fs::DirBuilder::new().mode(0o755).create(&data).during_at("make directory", &data)?;
+    std::fs::create_dir(&data).during_at("make directory", &data)?;
+    std::fs::set_permissions(&data, PermissionsExt::from_mode(0o755)).during_at("change mode of", &data)?;
     let meta = hidden.join("volume.json");
     let text = serde_json::to_vec(volume).unwrap_or_default();
     std::fs::write(&meta, text).during_at("write", &meta)?;

@@ -8,6 +8,7 @@
 use crate::error::{Error, Result};
 use crate::tar::{self, Entry, Kind, Reader};
 use kernel::beneath::Root;
+use kernel::mount::is_mounted_file;
 use kernel::{Context, overlay, xattr};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
@@ -230,6 +231,9 @@ impl Unpacker<'_> {
                     if link_source.as_ref().is_some_and(|source| is_same(source, parent, name)) {
                         return Ok(());
                     }
+                    if keep_kinds && is_mounted_file(&*parent, name) {
+                        return write_in_place(parent, name, entry, data);
+                    }
                     remove_existing(parent, name, keep_kinds)?;
                 }
                 Err(Errno::NOENT) if entry.kind == Kind::Hardlink => {
@@ -317,6 +321,16 @@ fn create(
         Kind::BlockDevice => node(FileType::BlockDevice, device()),
         Kind::Directory => Err(Errno::ISDIR),
     }
+}
+
+/// The contents of a file that is mounted in the container, such as /etc/hosts: its place cannot be taken.
+fn write_in_place(parent: &OwnedFd, name: &OsStr, entry: &Entry, data: &mut Reader<&mut dyn Read>) -> Result<()> {
+    if entry.kind != Kind::File {
+        return Err(kernel::Error::at("replace what is mounted on", Path::new(name), Errno::BUSY).into());
+    }
+    let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(parent, name, flags, Mode::empty()).during("open")?;
+    fill_file(&File::from(file), entry, data)
 }
 
 /// Content, at its places when the file is sparse. Memory use does not depend on the size.

@@ -5,11 +5,12 @@
 
 use crate::error::{Context, Error, Result};
 use crate::namespace::{Kind, Set, last_errno};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxAttributes, StatxFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
 };
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -215,6 +216,16 @@ impl AsFd for Mount {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Whether something other than a directory is mounted on `name` in `directory` (statx(2), Linux 5.8). To unlink the
+/// mount of another namespace is no error to the kernel: it would take the mount away there.
+pub fn is_mounted_file(directory: impl AsFd, name: &OsStr) -> bool {
+    let stat = rustix::fs::statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE);
+    stat.is_ok_and(|stat| {
+        let is_directory = FileType::from_raw_mode(u32::from(stat.stx_mode)).is_dir();
+        !is_directory && stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
+    })
 }
 
 /// A file system being configured (fsopen(2)): options first, then [`Filesystem::mount`].

@@ -7,9 +7,8 @@
 
 use crate::error::{Error, Result};
 use kernel::Context;
-use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, StatxAttributes, StatxFlags, Timespec, Timestamps, Uid,
-};
+use kernel::mount::is_mounted_file;
+use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -368,7 +367,7 @@ fn open_directory(directory: BorrowedFd, name: &OsStr, path: &Path) -> Result<Ow
 /// A new file in place of an old one; the old one itself where it is a mount (`/etc/hosts`).
 fn create_file(to: BorrowedFd, name: &OsStr, step: &Step) -> Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let created = if is_mount(to, name) {
+    let created = if is_mounted_file(to, name) {
         rustix::fs::openat(to, name, flags | OFlags::TRUNC | OFlags::NONBLOCK, Mode::empty())
     } else {
         make_room(to, name, step)?;
@@ -380,7 +379,7 @@ fn create_file(to: BorrowedFd, name: &OsStr, step: &Step) -> Result<OwnedFd> {
 /// Removes what has the name, unless it is a directory or a mount: to unlink a mount of another
 /// namespace is no error to the kernel, it would take the mount away from the container.
 fn make_room(to: BorrowedFd, name: &OsStr, step: &Step) -> Result<()> {
-    if is_mount(to, name) {
+    if is_mounted_file(to, name) {
         return Err(kernel::Error::at("replace", step.target_path, Errno::BUSY).into());
     }
     match rustix::fs::unlinkat(to, name, AtFlags::empty()) {
@@ -388,16 +387,6 @@ fn make_room(to: BorrowedFd, name: &OsStr, step: &Step) -> Result<()> {
         Err(Errno::ISDIR) => Err(mixed("directory", step.target_path, "non-directory", step.source_path)),
         Err(errno) => Err(kernel::Error::at("replace", step.target_path, errno).into()),
     }
-}
-
-/// Whether a file is mounted on the name (statx(2), Linux 5.8). What is not there is no mount, nor
-/// is a directory one that could be replaced.
-fn is_mount(to: BorrowedFd, name: &OsStr) -> bool {
-    let stat = rustix::fs::statx(to, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE);
-    stat.is_ok_and(|stat| {
-        let is_directory = FileType::from_raw_mode(u32::from(stat.stx_mode)).is_dir();
-        !is_directory && stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
-    })
 }
 
 fn mixed(what: &str, target: &Path, other: &str, source: &Path) -> Error {
