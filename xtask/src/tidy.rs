@@ -201,7 +201,8 @@ fn hosts(file: &Text, findings: &mut Vec<Finding>) {
 
 /// Each command's flags, help and example stand together in `flags/<command>.rs`.
 fn commands(file: &Text, findings: &mut Vec<Finding>) {
-    let is_flags = file.path.starts_with("crates/cli/src/flags/") && file.text.contains("pub static COMMAND: Command = Command {");
+    let is_flags =
+        file.path.starts_with("crates/cli/src/flags/") && file.text.contains("pub static COMMAND: Command = Command {");
     if is_flags && !file.text.contains("Example {") {
         findings.push(Finding {
             place: file.path.clone(),
