@@ -61,7 +61,7 @@ fn cp_refuses_what_cannot_be() {
         ("file other:/x", "no such container"),
         ("box:/etc box:/tmp", "copying between containers is not supported"),
         ("file other", "must specify at least one container source"),
-        ("box:/etc/passwd no/such/dir/x", "no such"),
+        ("box:/etc/passwd no/such/dir/x", "no/such/dir"),
     ] {
         brig.fails(&format!("cp {args}"), 1, words);
     }
