@@ -184,17 +184,23 @@ fn cpu_limit() -> String {
             read("/sys/fs/cgroup/cpu/cpu.cfs_period_us").trim()
         )
     };
-    cpus(&if v2.is_empty() { v1() } else { v2 })
+    match cpus(&if v2.is_empty() { v1() } else { v2 }) {
+        Some(limit) => limit,
+        None => absent_limit(cgroup_version()),
+    }
 }
 
-/// `quota period` in microseconds.
-fn cpus(text: &str) -> String {
+/// `quota period` in microseconds; `None` when they are not there.
+fn cpus(text: &str) -> Option<String> {
     let mut words = text.split_whitespace();
     let (quota, period) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     match (quota, quota.parse::<f64>(), period.parse::<f64>()) {
-        ("max" | "-1", _, _) => "none".to_owned(),
-        (_, Ok(quota), Ok(period)) if period > 0.0 => format!("{} CPUs", (quota / period * 1000.0).round() / 1000.0),
-        _ => "unknown".to_owned(),
+        ("max" | "-1", _, _) => Some("none".to_owned()),
+        (_, Ok(quota), Ok(period)) if period > 0.0 => {
+            let count = (quota / period * 1000.0).round() / 1000.0;
+            Some(format!("{count} {}", if count == 1.0 { "CPU" } else { "CPUs" }))
+        }
+        _ => None,
     }
 }
 
@@ -243,11 +249,9 @@ mod tests {
 
     #[test]
     fn parts() {
-        assert_eq!(cpus("20000 100000"), "0.2 CPUs");
-        assert_eq!(
-            (cpus("max 100000"), cpus("-1 100000"), cpus(" ")),
-            ("none".into(), "none".into(), "unknown".into())
-        );
+        let cpus = |text: &str| cpus(text).unwrap_or_default();
+        assert_eq!((cpus("20000 100000").as_str(), cpus("100000 100000").as_str()), ("0.2 CPUs", "1 CPU"));
+        assert_eq!((cpus("max 100000"), cpus("-1 100000"), cpus(" ")), ("none".into(), "none".into(), String::new()));
         assert_eq!(uid_map("         0          0 4294967295\n"), "the host's users");
         assert_eq!(uid_map("0 100000 65536\n"), "0 here is 100000 outside (65536 ids)");
         assert_eq!(seccomp("2", "1"), "filter (1 loaded)");

@@ -9,6 +9,35 @@ use std::fmt::Write as _;
 
 const COMMON: [&str; 8] = ["run", "exec", "ps", "pull", "images", "logs", "stop", "rm"];
 const HIDDEN: &str = "hello-inside";
+/// Docker's commands that brig does not have: they get an error of their own instead of a guess at a typing mistake.
+const ABSENT: &[&str] = &[
+    "build",
+    "builder",
+    "buildx",
+    "checkpoint",
+    "compose",
+    "config",
+    "context",
+    "events",
+    "history",
+    "info",
+    "login",
+    "logout",
+    "manifest",
+    "network",
+    "node",
+    "plugin",
+    "port",
+    "push",
+    "sbom",
+    "search",
+    "secret",
+    "service",
+    "stack",
+    "swarm",
+    "system",
+    "trust",
+];
 
 const GLOBALS: [Flag; 3] = [
     Flag::value("root", "string", "Directory for images, containers and volumes, before the command (also: BRIG_ROOT)")
@@ -34,6 +63,9 @@ pub fn unknown(words: &[String]) -> Outcome {
     let group = GROUPS.iter().find(|(name, _)| *name == first);
     match (group, words.get(1).map(String::as_str)) {
         (Some((name, about)), None | Some("--help" | "-h" | "help")) => output::print(&group_help(name, about)),
+        (Some((name, _)), Some(second)) if ABSENT.contains(&second) || second == "prune" => Err(Failure::message(
+            format!("brig {name} {second} is not supported yet\n\nRun 'brig {name} --help' for what there is"),
+        )),
         (Some((name, _)), Some(second)) => {
             let verbs = verbs(name);
             let hint = near(second, verbs.iter().map(|(verb, _)| *verb), &format!("brig {name} "));
@@ -43,6 +75,9 @@ pub fn unknown(words: &[String]) -> Outcome {
         }
         (None, _) if first.starts_with('-') => {
             Err(Failure::Message(format!("unknown flag: {first}\n\nRun 'brig --help' for more information"), 125))
+        }
+        (None, _) if ABSENT.contains(&first) => {
+            Err(Failure::message(format!("brig {first} is not supported yet\n\nRun 'brig --help' for what there is")))
         }
         (None, _) => {
             let names = ENTRIES.iter().map(|entry| entry.command.name).chain(GROUPS.iter().map(|(name, _)| *name));
@@ -122,6 +157,8 @@ mod tests {
                 .starts_with("unknown command: brig statr (did you mean 'brig start'?)")
         );
         assert!(unknown(&words("volume lss")).unwrap_err().text().contains("'brig volume ls'"));
+        assert!(unknown(&words("push x")).unwrap_err().text().starts_with("brig push is not supported yet"));
+        assert!(unknown(&words("image prune")).unwrap_err().text().starts_with("brig image prune is not"));
         assert_eq!(unknown(&words("--foo")).unwrap_err().exit_code(), 125);
         assert!(verbs("image").contains(&("rm", "Remove one or more images")));
         assert!(overview().contains("\n  volume      Manage volumes\n"));

@@ -35,8 +35,13 @@ pub fn ensure(engine: &Engine, asked: &Fetch) -> Result<(), Failure> {
     let mut screen = Screen::new(asked.quiet, &asked.name, std::io::stderr());
     screen.announces = asked.pull == PullPolicy::Missing;
     let progress = &mut |progress: Progress<'_>| screen.show(progress);
-    engine::images::ensure(engine, &asked.name, asked.pull, asked.platform.clone(), &insecure(asked), progress)?;
-    Ok(())
+    let ensured =
+        engine::images::ensure(engine, &asked.name, asked.pull, asked.platform.clone(), &insecure(asked), progress);
+    if matches!(ensured, Err(engine::Error::Registry(_))) {
+        // The registry failed before there was any progress.
+        screen.announce();
+    }
+    Ok(ensured.map(|_| ())?)
 }
 
 /// Registries that may be spoken to without HTTPS.
@@ -81,15 +86,19 @@ impl<W: Write> Screen<W> {
         let _ = writeln!(self.out, "{erase}{line}");
     }
 
+    fn announce(&mut self) {
+        if std::mem::take(&mut self.announces) {
+            self.say(&format!("Unable to find image '{}' locally", self.name));
+        }
+    }
+
     fn show(&mut self, progress: Progress<'_>) {
         if self.quiet {
             return;
         }
         match progress {
             Progress::Begin => {
-                if std::mem::take(&mut self.announces) {
-                    self.say(&format!("Unable to find image '{}' locally", self.name));
-                }
+                self.announce();
                 let (tag, repository) = match Reference::parse(&self.name) {
                     Ok(name) => (name.tag().map(str::to_owned).unwrap_or_default(), name.repository().to_owned()),
                     Err(_) => (String::new(), self.name.clone()),

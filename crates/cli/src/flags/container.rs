@@ -425,6 +425,7 @@ mod tests {
             ),
             ("--rm --restart always i", "conflicting options: cannot specify both --restart and --rm"),
             ("--health-cmd true --no-healthcheck i", "--no-healthcheck conflicts with --health-* options"),
+            ("--pids-limit x", "invalid argument \"x\" for \"--pids-limit\" flag: use a whole number"),
             ("-p 80:80 i", "-p is not supported yet by brig"),
         ] {
             assert_eq!(problem(line), want, "{line}");

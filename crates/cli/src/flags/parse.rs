@@ -3,6 +3,7 @@
 //! take a command of the container (`flags_first`) the first positional argument ends them too. Values stay strings
 //! here; `Parsed::one`, `each` and `meaning` turn them into types with a parser from `value/` and word the error.
 
+use super::value::{bytes, cpus, duration, number};
 use super::{Command, Fault, Flag, Misuse, Takes, suggest};
 
 /// What was typed, by flag.
@@ -45,7 +46,10 @@ pub fn parse(command: &'static Command, arguments: Vec<String>) -> Result<Asked,
             }
         }
     }
-    count(command, parsed.arguments.len())?;
+    if let Err(miscounted) = count(command, parsed.arguments.len()) {
+        parsed.check_values()?;
+        return Err(miscounted);
+    }
     Ok(Asked::Run(parsed))
 }
 
@@ -122,6 +126,25 @@ impl Parsed {
             return Ok(false);
         }
         Ok(false)
+    }
+
+    /// Values that are not of their flag's type. Docker looks at each value as it comes, so it complains about them before
+    /// it counts arguments; here it matters only when the count is wrong, as reading the flags finds the rest.
+    fn check_values(&self) -> Result<(), Misuse> {
+        for (long, text) in &self.given {
+            let Some(flag) = self.command.long(long) else { continue };
+            let Takes::Value(word) = flag.takes else { continue };
+            let checked = match word {
+                "bytes" => bytes::memory_or_unlimited(text).map(|_| ()),
+                "decimal" => cpus::parse(text).map(|_| ()),
+                "duration" => duration::health(text).map(|_| ()),
+                "int" => number::signed::<i64>(text).map(|_| ()),
+                "uint16" => number::unsigned::<u16>(text).map(|_| ()),
+                _ => Ok(()),
+            };
+            checked.map_err(|problem| self.invalid(flag, text, &problem))?;
+        }
+        Ok(())
     }
 
     fn boolean(&self, flag: &Flag, text: &str) -> Result<String, Misuse> {

@@ -41,7 +41,7 @@ pub const PLATFORM: Flag = Flag::value(
 
 /// `--tls-verify`.
 pub const TLS_VERIFY: Flag =
-    Flag::switch("tls-verify", "Require HTTPS and a valid certificate from the registry").default("true");
+    Flag::switch("tls-verify", "Require HTTPS and a valid certificate from the registry; BRIG_INSECURE_REGISTRIES (HOST[:PORT], separated by commas) names registries that need neither").default("true");
 
 /// `-t` of stop and restart.
 pub const STOP_TIMEOUT: Flag =
