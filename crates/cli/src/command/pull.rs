@@ -35,13 +35,8 @@ pub fn ensure(engine: &Engine, asked: &Fetch) -> Result<(), Failure> {
     let mut screen = Screen::new(asked.quiet, &asked.name, std::io::stderr());
     screen.announces = asked.pull == PullPolicy::Missing;
     let progress = &mut |progress: Progress<'_>| screen.show(progress);
-    let ensured =
-        engine::images::ensure(engine, &asked.name, asked.pull, asked.platform.clone(), &insecure(asked), progress);
-    if matches!(ensured, Err(engine::Error::Registry(_))) {
-        // The registry failed before there was any progress.
-        screen.announce();
-    }
-    Ok(ensured.map(|_| ())?)
+    engine::images::ensure(engine, &asked.name, asked.pull, asked.platform.clone(), &insecure(asked), progress)?;
+    Ok(())
 }
 
 /// Registries that may be spoken to without HTTPS.
@@ -86,19 +81,15 @@ impl<W: Write> Screen<W> {
         let _ = writeln!(self.out, "{erase}{line}");
     }
 
-    fn announce(&mut self) {
-        if std::mem::take(&mut self.announces) {
-            self.say(&format!("Unable to find image '{}' locally", self.name));
-        }
-    }
-
     fn show(&mut self, progress: Progress<'_>) {
         if self.quiet {
             return;
         }
         match progress {
             Progress::Begin => {
-                self.announce();
+                if std::mem::take(&mut self.announces) {
+                    self.say(&format!("Unable to find image '{}' locally", self.name));
+                }
                 let (tag, repository) = match Reference::parse(&self.name) {
                     Ok(name) => (name.tag().map(str::to_owned).unwrap_or_default(), name.repository().to_owned()),
                     Err(_) => (String::new(), self.name.clone()),
