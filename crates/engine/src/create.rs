@@ -49,8 +49,8 @@ pub fn create(engine: &Engine, options: Options) -> Result<Container> {
         let _ = std::fs::remove_file(name_link);
     });
     container.record.volumes = make_volumes(engine, &container.record, &mut undo)?;
+    // No state yet: what has no state.json is created and nothing more.
     file::write_json(&hidden.join("container.json"), &container.record)?;
-    file::write_json(&hidden.join("state.json"), &container.state)?;
     let directory = engine.paths().container(container.id());
     std::fs::rename(&hidden, &directory).during_at("rename to", &directory)?;
     undo.keep();
