@@ -77,8 +77,14 @@ fn debian_works_as_one_expects() {
     shell.wait_for("2nd\r\n"); // it runs: only now the key belongs to it
     shell.send("\x1a");
     shell.wait_for("Stopped");
-    shell.send("kill -KILL %1; wait; exit 5\n");
-    shell.wait_for("exit");
+    // The job goes on in the foreground, where the other key ends it; then the shell may go.
+    shell.send("fg\n");
+    shell.wait_for("fg\r\n");
+    shell.wait_for("sleep 100'\r\n");
+    shell.send("\x03");
+    shell.wait_for("root@");
+    shell.send("echo $((3+4))th; exit 5\n");
+    shell.wait_for("7th\r\n");
     assert_eq!(shell.finish().0, 5);
     assert_eq!(brig.ok("run --rm -u www-data debian id -un"), "www-data");
     brig.ok("run --name changed debian sh -c 'useradd -m new && su new -c \"touch ~/file\"'");
