@@ -12,6 +12,7 @@ use kernel::lock::Lock;
 use kernel::mount::Mount;
 use kernel::overlay::Upper;
 use kernel::process::ProcessId;
+use rustix::io::Errno;
 use spec::ContainerId;
 use std::path::PathBuf;
 
@@ -105,12 +106,13 @@ impl Container {
     /// changing files from outside. Paths under it are resolved beneath it.
     pub fn rootfs(&self, engine: &Engine) -> Result<Root> {
         if let Some(process) = self.process() {
-            let pidfd = process.open()?;
+            let ended = || Error::Conflict(format!("container {} has just ended: try again", self.name()));
+            let pidfd =
+                process.open().map_err(|error| if error.errno == Errno::SRCH { ended() } else { error.into() })?;
             let root = Root::open(&PathBuf::from(format!("/proc/{}/root", process.pid)))?;
-            // The number could have been reused between the two: the descriptor tells.
-            if !pidfd.has_ended()? {
-                return Ok(root);
-            }
+            // The number could have been reused between the two: the descriptor tells. Never on to the mount below:
+            // the next start may have its own of the same directories by now.
+            return if pidfd.has_ended()? { Err(ended()) } else { Ok(root) };
         }
         Ok(Root::from_fd(self.mount(engine)?.into()))
     }
@@ -175,10 +177,10 @@ fn find_id(engine: &Engine, name: &str) -> Result<ContainerId> {
     if let Ok(id) = ContainerId::parse(wanted) {
         return Ok(id);
     }
-    if let Ok(target) = std::fs::read_link(engine.paths().name(wanted)) {
-        if let Some(id) = target.to_str().and_then(|id| ContainerId::parse(id).ok()) {
-            return Ok(id);
-        }
+    if let Ok(target) = std::fs::read_link(engine.paths().name(wanted))
+        && let Some(id) = target.to_str().and_then(|id| ContainerId::parse(id).ok())
+    {
+        return Ok(id);
     }
     if !wanted.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
         return Err(no_such(name));

@@ -38,15 +38,19 @@ pub fn create(engine: &Engine, options: Options) -> Result<Container> {
     };
     let mut container = Container { record, state: State::default() };
 
+    // Held until the rename, and past an undo: a sweep takes only what nobody has locked, names too.
+    let making;
     let mut undo = Undo::new();
     let hidden = engine.paths().containers().join(format!(".new-{}", container.id()));
     make_directory(&hidden, &mut undo)?;
-    // Held until the rename: a sweep takes only directories that nobody has locked.
-    let making = kernel::lock::Lock::exclusive(&hidden.join("lock"))?;
+    making = lock_directory(&hidden)?;
     container.record.name = reserve_name(engine, container.id(), container.record.options.name.as_deref())?;
     let name_link = engine.paths().name(&container.record.name);
+    let id = container.id().clone();
     undo.push(move || {
-        let _ = std::fs::remove_file(name_link);
+        if std::fs::read_link(&name_link).is_ok_and(|target| target.as_os_str() == id.as_str()) {
+            let _ = std::fs::remove_file(name_link);
+        }
     });
     container.record.volumes = make_volumes(engine, &container.record, &mut undo)?;
     // No state yet: what has no state.json is created and nothing more.
@@ -56,6 +60,21 @@ pub fn create(engine: &Engine, options: Options) -> Result<Container> {
     undo.keep();
     drop((making, lease));
     Ok(container)
+}
+
+/// Between its making and this lock a sweep may have taken the directory for a dead maker's: then it is made again.
+fn lock_directory(hidden: &Path) -> Result<kernel::lock::Lock> {
+    loop {
+        match kernel::lock::Lock::exclusive(&hidden.join("lock")) {
+            Ok(lock) if hidden.join("lock").exists() => return Ok(lock),
+            Err(error) if error.errno != Errno::NOENT => return Err(error.into()),
+            // Swept; what the sweep has not removed yet is in its way for a moment only.
+            _ => match fill_directory(hidden) {
+                Err(Error::Kernel(error)) if error.errno == Errno::EXIST => std::thread::yield_now(),
+                result => result?,
+            },
+        }
+    }
 }
 
 fn new_id() -> Result<ContainerId> {
@@ -73,17 +92,19 @@ fn image_name(typed: &str, image: &image::Image) -> String {
 }
 
 fn make_directory(path: &Path, undo: &mut Undo<'_>) -> Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.mode(0o700).create(path).during_at("make directory", path)?;
-    let path = path.to_owned();
-    let made = path.clone();
+    let made = path.to_owned();
     undo.push(move || {
         let _ = std::fs::remove_dir_all(made);
     });
+    fill_directory(path)
+}
+
+fn fill_directory(path: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.mode(0o700).create(path).during_at("make directory", path)?;
     // `upper` becomes the container's `/`, whose mode everybody in the container sees.
     file::make_visible_directory(&path.join("upper"))?;
-    builder.mode(0o700).create(path.join("work")).during_at("make directory", path.join("work"))?;
-    Ok(())
+    Ok(builder.create(path.join("work")).during_at("make directory", path.join("work"))?)
 }
 
 /// Takes `wanted`, or the first free random name.
@@ -169,12 +190,8 @@ fn make_volume(
 
 /// Removes the directory of a container that `rm` or `--rm` has hidden; missing is fine.
 pub(crate) fn remove_directory(path: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(e) if e.raw_os_error() == Some(Errno::NOTEMPTY.raw_os_error()) => {
-            Ok(std::fs::remove_dir_all(path).during_at("remove", path)?)
-        }
-        Err(e) => Ok(Err(e).during_at("remove", path)?),
+    match kernel::remove::tree(path) {
+        Err(error) if error.errno != Errno::NOENT => Err(error.into()),
+        _ => Ok(()),
     }
 }

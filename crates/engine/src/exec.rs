@@ -74,7 +74,8 @@ pub fn exec(engine: &Engine, container: &Container, options: &ExecOptions) -> Re
         seccomp: program.as_ref(),
         profile: filter.as_ref(),
     };
-    let running = runtime::exec(exec).and_then(runtime::Created::start).map_err(runtime_error)?;
+    let running =
+        runtime::exec(exec).and_then(runtime::Created::start).map_err(|error| runtime_error("exec failed", error))?;
     ends.console = running.console;
     Ok(Session { pidfd: running.pidfd, ends })
 }

@@ -28,6 +28,9 @@ pub fn stop(
     timeout_seconds: Option<i64>,
 ) -> Result<()> {
     let Some(mut client) = last_words(engine, container)? else { return Ok(()) };
+    // No start follows any more: what is on record now is what has to end.
+    let Some(now) = Container::read(engine, container.id())? else { return wait_recorded(engine, container, client) };
+    let container = &now;
     let Some(process) = container.process() else {
         return wait_recorded(engine, container, client); // it was between two starts
     };
@@ -58,9 +61,11 @@ pub fn kill(engine: &Engine, container: &Container, signal: Signal) -> Result<()
     })?;
     let stop_signal = &container.record.process.stop_signal;
     if signal == Signal::KILL || stop_signal.is_empty() || Signal::parse(stop_signal) == Some(signal) {
-        connect(engine, container, Streams::NONE)?.forbid_restart()?;
+        last_words(engine, container)?;
     }
-    match process.open() {
+    // A restart may have come between.
+    let now = Container::read(engine, container.id())?.and_then(|now| now.process());
+    match now.unwrap_or(process).open() {
         Ok(pidfd) => send(container, &pidfd, signal),
         // It has ended since we looked: what was wanted.
         Err(e) if e.errno == Errno::SRCH => Ok(()),
@@ -158,10 +163,17 @@ pub fn remove(engine: &Engine, container: &Container, options: Remove) -> Result
     }
     // Whoever was faster has removed it: `--rm`, or another `rm`.
     let gone = || if options.force { Ok(()) } else { Err(no_such(container.name())) };
-    let _lock = match container.lock(engine) {
+    let lock = match container.lock(engine) {
         Err(Error::NotFound(_)) => return gone(),
         lock => lock?,
     };
+    let Some(now) = Container::read(engine, container.id())? else { return gone() };
+    if matches!(now.state.status, Status::Running | Status::Restarting) {
+        // Somebody started it while we waited.
+        drop(lock);
+        let Some(now) = Container::load(engine, container.id())? else { return gone() };
+        return remove(engine, &now, options);
+    }
     monitor::wait_gone(engine, container)?;
     let Some(now) = Container::read(engine, container.id())? else { return gone() };
     hide(engine, &now, options.volumes)?;
@@ -185,6 +197,7 @@ pub(crate) fn hide(engine: &Engine, container: &Container, volumes: bool) -> Res
 /// What a hidden container still has: limits, run folder, anonymous volumes, files.
 pub(crate) fn remove_hidden(engine: &Engine, record: &Record, volumes: bool) -> Result<()> {
     if let Ok(cgroup) = Layout::detect().and_then(|layout| layout.open(&container::cgroup_name(&record.id))) {
+        let _ = cgroup.kill(Signal::KILL);
         let _ = cgroup.remove();
     }
     remove_directory(&engine.paths().run(&record.id))?;
@@ -214,8 +227,17 @@ fn last_words(engine: &Engine, container: &Container) -> Result<Option<Client>> 
             client.forbid_restart()?;
             Ok(Some(client))
         }
-        // It ended since we looked.
-        Err(Error::Kernel(e)) if matches!(e.errno, Errno::NOENT | Errno::CONNREFUSED) => Ok(None),
+        // It ended since we looked, or its monitor was killed, which another look repairs.
+        Err(Error::Kernel(e)) if matches!(e.errno, Errno::NOENT | Errno::CONNREFUSED) => {
+            match Container::load(engine, container.id())? {
+                Some(now) if matches!(now.state.status, Status::Running | Status::Restarting) => {
+                    let mut client = connect(engine, &now, Streams::NONE)?;
+                    client.forbid_restart()?;
+                    Ok(Some(client))
+                }
+                _ => Ok(None),
+            }
+        }
         Err(error) => Err(error),
     }
 }

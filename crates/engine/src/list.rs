@@ -29,9 +29,12 @@ pub fn all(engine: &Engine) -> Result<Vec<Container>> {
     crate::recover::sweep(engine);
     let mut containers = Vec::new();
     for id in ids(engine)? {
-        if let Some(container) = Container::load(engine, &id)? {
-            containers.push(container);
-        }
+        // One that cannot be repaired, on a full disk say, is shown as its files have it.
+        let container = match Container::load(engine, &id) {
+            Ok(container) => container,
+            Err(_) => Container::read(engine, &id)?,
+        };
+        containers.extend(container);
     }
     containers.sort_by_key(|container| std::cmp::Reverse(container.record.created));
     Ok(containers)

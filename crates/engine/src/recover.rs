@@ -36,11 +36,11 @@ pub fn repair(engine: &Engine, container: Container) -> Result<Option<Container>
     if !is_orphaned(engine, &container)? {
         return Ok(Some(container));
     }
-    if container.state.boot_id == boot_id() {
-        if let Some(process) = container.process().filter(|process| process.is_alive()) {
-            monitor::spawn(engine, &container, Begin::Adopt(process), lock)?;
-            return Container::read(engine, container.id());
-        }
+    if container.state.boot_id == boot_id()
+        && let Some(process) = container.process().filter(|process| process.is_alive())
+    {
+        monitor::spawn(engine, &container, Begin::Adopt(process), lock)?;
+        return Container::read(engine, container.id());
     }
     bury(engine, &mut container)?;
     if container.record.options.lifecycle.auto_remove {
@@ -49,6 +49,9 @@ pub fn repair(engine: &Engine, container: Container) -> Result<Option<Container>
         return Ok(None);
     }
     if monitor::restarts(&container) {
+        container.state.status = Status::Restarting;
+        container.state.boot_id = boot_id(); // or every command would take it for an orphan again
+        container.save_state(engine)?;
         monitor::spawn(engine, &container, Begin::Restart, lock)?;
         return Container::read(engine, container.id());
     }

@@ -53,8 +53,19 @@ pub fn start(engine: &Engine, container: &mut Container, streams: Streams) -> Re
         return Err(Error::Failed(format!("{}: remove the container, or restore its files", container.state.error)));
     }
     monitor::wait_gone(engine, container)?;
+    remove_leftovers(container);
     let launch = Box::new(prepare(engine, container)?);
     monitor::spawn(engine, container, Begin::Launch(launch, streams), lock)
+}
+
+/// What a monitor that was killed while it cleaned up has left of the last run.
+fn remove_leftovers(container: &Container) {
+    if let Ok(cgroup) = container.cgroup()
+        && cgroup.exists()
+    {
+        let _ = cgroup.kill(kernel::signal::Signal::KILL);
+        let _ = cgroup.remove();
+    }
 }
 
 /// Everything up to the specification. Leaves only files in the run folder, which the next start replaces.
@@ -89,12 +100,17 @@ fn copies_up(record: &crate::record::Record, target: &str) -> bool {
         .any(|mount| mount.target == target && matches!(mount.source, MountSource::Volume { copy: false, .. }))
 }
 
-/// The runtime's error with the engine's distinctions.
-pub(crate) fn runtime_error(error: runtime::Error) -> Error {
+/// The runtime's error about a first process, with the engine's distinctions.
+pub(crate) fn start_error(error: runtime::Error) -> Error {
+    runtime_error("failed to start container", error)
+}
+
+/// `what` goes before the reason why a program cannot be executed.
+pub(crate) fn runtime_error(what: &str, error: runtime::Error) -> Error {
     use runtime::ExecErrorKind;
     match error {
         runtime::Error::Exec(exec) => {
-            let text = format!("failed to start container: {exec}");
+            let text = format!("{what}: {exec}");
             match exec.kind {
                 ExecErrorKind::NotFound => Error::CommandNotFound(text),
                 ExecErrorKind::Permission | ExecErrorKind::Other => Error::CommandNotExecutable(text),

@@ -162,18 +162,18 @@ fn home(entry: &PasswdEntry) -> String {
     }
 }
 
-/// The file's bytes; a missing one is empty. Opened without blocking: the name may be a FIFO.
+/// The file's bytes; a missing one is empty. Looked at before it is opened: the name may be a device or a FIFO.
 fn read(root: &Root, path: &str) -> Result<Vec<u8>> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let fd = match root.open_file(path, flags, Mode::empty()) {
-        Ok(fd) => fd,
+    let found = match root.open_file(path, OFlags::PATH, Mode::empty()) {
+        Ok(found) => found,
         Err(error) if matches!(error.errno, Errno::NOENT | Errno::NOTDIR) => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     };
-    let stat = rustix::fs::fstat(&fd).map_err(|errno| kernel::Error::at("stat", path, errno))?;
+    let stat = rustix::fs::fstat(&found).map_err(|errno| kernel::Error::at("stat", path, errno))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Error::Invalid(format!("/{path} of the image is not a regular file")));
     }
+    let fd = kernel::beneath::open_regular(&found).map_err(|errno| kernel::Error::at("open", path, errno))?;
     let mut bytes = Vec::with_capacity(stat.st_size.clamp(0, 64 << 10) as usize);
     let mut limited = std::fs::File::from(fd).take(FILE_SIZE_MAX + 1);
     limited.read_to_end(&mut bytes).map_err(|error| Error::Failed(format!("read /{path} of the image: {error}")))?;

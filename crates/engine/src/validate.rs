@@ -48,10 +48,10 @@ pub fn resources(resources: &Resources) -> Result<()> {
             Some(_) => {}
         }
     }
-    if let (Some(memory), Some(reservation)) = (memory, resources.memory_reservation_bytes) {
-        if reservation > memory {
-            return invalid("Minimum memory limit can not be less than memory reservation limit, see usage".into());
-        }
+    if let (Some(memory), Some(reservation)) = (memory, resources.memory_reservation_bytes)
+        && reservation > memory
+    {
+        return invalid("Minimum memory limit can not be less than memory reservation limit, see usage".into());
     }
     if resources.memory_swappiness.is_some_and(|value| value > 100) {
         return invalid(format!(
@@ -158,12 +158,12 @@ fn mounts(options: &Options) -> Result<()> {
             return Err(Error::Invalid(format!("Duplicate mount point: {}", mount.target)));
         }
         targets.push(target);
-        if let MountSource::Bind { path, create: false, .. } = &mount.source {
-            if std::fs::metadata(path).is_err() {
-                return Err(Error::Invalid(format!(
-                    "invalid mount config for type \"bind\": bind source path does not exist: {path}"
-                )));
-            }
+        if let MountSource::Bind { path, create: false, .. } = &mount.source
+            && std::fs::metadata(path).is_err()
+        {
+            return Err(Error::Invalid(format!(
+                "invalid mount config for type \"bind\": bind source path does not exist: {path}"
+            )));
         }
     }
     Ok(())

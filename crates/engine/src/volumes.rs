@@ -179,8 +179,10 @@ pub fn data_path(engine: &Engine, name: &str) -> PathBuf {
 pub fn users(engine: &Engine, name: &str) -> Result<Vec<ContainerId>> {
     let mut users = Vec::new();
     for id in crate::list::ids(engine)? {
-        if let Some(container) = crate::container::Container::read(engine, &id)?
-            && container.record.volumes.iter().any(|volume| volume.name == name)
+        // One that cannot be read may use any volume: then nothing is removed, until that container is.
+        let path = engine.paths().container(&id).join("container.json");
+        if let Some(record) = file::read_json::<crate::record::Record>(&path)?
+            && record.volumes.iter().any(|volume| volume.name == name)
         {
             users.push(id);
         }
@@ -295,7 +297,7 @@ fn take_away(engine: &Engine, name: &str) -> Result<()> {
     let hidden = hidden(&volumes, "old", name);
     let path = volumes.join(name);
     std::fs::rename(&path, &hidden).during_at("remove volume", &path)?;
-    Ok(std::fs::remove_dir_all(&hidden).during_at("remove", &hidden)?)
+    Ok(kernel::remove::tree(&hidden)?)
 }
 
 /// A name of this call's own, which says who is at work.
@@ -315,7 +317,7 @@ fn sweep(engine: &Engine) {
             rest.split('-').next()?.parse::<i32>().ok()
         });
         if maker.is_some_and(|pid| kernel::process::start_time(pid).is_err()) {
-            let _ = std::fs::remove_dir_all(entry.path());
+            let _ = kernel::remove::tree(&entry.path());
         }
     }
 }

@@ -86,9 +86,9 @@ fn as_oci(descriptor: &Descriptor) -> Descriptor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diff;
     use crate::import::{Import, import};
     use crate::testing::{Scratch, is_root, tar_of};
-    use crate::diff;
     use kernel::overlay;
     use rustix::fs::{AtFlags, Mode, OFlags};
     use spec::Platform;

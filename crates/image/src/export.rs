@@ -8,7 +8,7 @@
 use crate::error::{Error, Result};
 use crate::tar::{self, Entry, Kind, Writer};
 use crate::unpack::is_whiteout;
-use kernel::beneath::Root;
+use kernel::beneath::{Root, open_regular};
 use kernel::{Context, overlay, xattr};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -99,14 +99,15 @@ impl<'a> Packer<'a> {
     }
 
     fn add_file(&mut self, parent: &OwnedFd, file: &OsStr, name: &[u8]) -> Result<()> {
-        // NONBLOCK: in the meantime it may have become a fifo that nobody writes to.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let open = File::from(rustix::fs::openat(parent, file, flags, Mode::empty()).during_at("open", file)?);
+        // In the meantime it may have become something else: a fifo that nobody writes to, or a device.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let found = rustix::fs::openat(parent, file, flags, Mode::empty()).during_at("open", file)?;
+        let open = match open_regular(&found) {
+            Err(Errno::INVAL) => return Err(kernel::Error::at("read changing file", file, Errno::AGAIN).into()),
+            open => File::from(open.during_at("open", file)?),
+        };
         // What counts is the file that is open now.
         let stat = rustix::fs::fstat(&open).during_at("stat", file)?;
-        if !FileType::from_raw_mode(stat.st_mode).is_file() {
-            return Err(kernel::Error::at("read changing file", file, Errno::AGAIN).into());
-        }
         let mut entry = common(name, &stat);
         entry.size = u64::try_from(stat.st_size).unwrap_or(0);
         entry.xattrs = xattrs(parent, file)?;

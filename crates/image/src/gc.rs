@@ -92,7 +92,7 @@ impl Store {
             self.layers().remove(hex)?;
         }
         for directory in temporary {
-            layer::remove_tree(&directory)?;
+            let _ = layer::remove_tree(&directory);
         }
         drop(lock);
         Ok(freed)
@@ -151,7 +151,11 @@ pub(crate) fn sweep_temporary(store: &Store) -> Result<()> {
     let Some(_lock) = store.try_lock_exclusive()? else { return Ok(()) };
     // Listed again: the first list may have been of somebody who has finished since.
     let (_, temporary) = store.layers().list()?;
-    temporary.iter().try_for_each(|directory| layer::remove_tree(directory))
+    for directory in &temporary {
+        // What cannot be removed now is tried again by the next one, and must not keep anybody from pulling.
+        let _ = layer::remove_tree(directory);
+    }
+    Ok(())
 }
 
 /// `rmi` on the list of entries; nothing is changed on an error.

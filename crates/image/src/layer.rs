@@ -5,6 +5,7 @@
 use crate::error::{Error, Result};
 use crate::unpack::{self, Options};
 use kernel::beneath::Root;
+use kernel::lock::Lock;
 use spec::Digest;
 use spec::image::Descriptor;
 use std::io::Read;
@@ -76,6 +77,8 @@ impl Layers {
     /// Moves a finished layer to its place; if that is taken, the older one stays.
     pub(crate) fn adopt(&self, temporary: &Path, diff_id: &Digest) -> Result<()> {
         let home = self.home(diff_id);
+        // One at a time: what one has just put in its place must not look like leftovers to another.
+        let _lock = Lock::exclusive(&self.path.with_extension("lock"))?;
         if self.contains(diff_id) {
             return remove_tree(temporary);
         }
@@ -88,7 +91,7 @@ impl Layers {
 
     /// Removes a layer. It is renamed first, so that a kill leaves no half of it under its name.
     pub(crate) fn remove(&self, hex: &str) -> Result<()> {
-        let doomed = self.path.join(format!("{TEMPORARY_PREFIX}remove-{hex}"));
+        let doomed = self.path.join(format!("{TEMPORARY_PREFIX}remove-{}-{hex}", std::process::id()));
         let home = self.path.join(hex);
         std::fs::rename(&home, &doomed).map_err(Error::io("rename", &home))?;
         remove_tree(&doomed)
@@ -113,8 +116,8 @@ pub(crate) fn unpack_into(temporary: &Path, archive: &mut dyn Read) -> Result<u6
 
 /// Removes a directory of ours with everything in it.
 pub(crate) fn remove_tree(path: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+    match kernel::remove::tree(path) {
+        Err(error) if error.errno != rustix::io::Errno::NOENT => Err(error.into()),
         _ => Ok(()),
     }
 }

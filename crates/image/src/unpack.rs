@@ -15,8 +15,8 @@ use rustix::io::Errno;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -231,7 +231,7 @@ impl Unpacker<'_> {
                     if link_source.as_ref().is_some_and(|source| is_same(source, parent, name)) {
                         return Ok(());
                     }
-                    if keep_kinds && is_mounted_file(&*parent, name) {
+                    if keep_kinds && is_mounted_file(parent, name) {
                         return write_in_place(parent, name, entry, data);
                     }
                     remove_existing(parent, name, keep_kinds)?;
@@ -374,8 +374,14 @@ fn set_file(file: &File, uid: Option<Uid>, gid: Option<Gid>, entry: &Entry) -> R
 fn set_special(parent: &OwnedFd, name: &OsStr, uid: Option<Uid>, gid: Option<Gid>, entry: &Entry) -> Result<()> {
     rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW).during("change owner")?;
     if entry.kind != Kind::Symlink {
-        // Just created here by us, and it is no link.
-        rustix::fs::chmodat(parent, name, Mode::from_raw_mode(entry.mode), AtFlags::empty()).during("change mode")?;
+        // By descriptor: in a running container the name may be a link by now, which would lead to the host's files.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(parent, name, flags, Mode::empty()).during("open")?;
+        if FileType::from_raw_mode(rustix::fs::fstat(&fd).during("stat")?.st_mode).is_symlink() {
+            return Err(kernel::Error::at("change mode of changing", Path::new(name), Errno::AGAIN).into());
+        }
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        rustix::fs::chmod(path, Mode::from_raw_mode(entry.mode)).during("change mode")?;
     }
     set_xattrs(parent, name, entry)?;
     Ok(rustix::fs::utimensat(parent, name, &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW).during("set times")?)
@@ -441,24 +447,9 @@ fn remove_existing(parent: &OwnedFd, name: &OsStr, keep_kinds: bool) -> Result<(
         Err(Errno::ISDIR) if keep_kinds => {
             Err(Error::Argument(format!("cannot overwrite directory {name:?} with non-directory")))
         }
-        Err(Errno::ISDIR) => remove_directory(parent, name),
+        Err(Errno::ISDIR) => Ok(kernel::remove::tree_at(parent, Path::new(name))?),
         result => Ok(result.during_at("replace", name)?),
     }
-}
-
-/// Removes a directory and all in it, following nothing.
-fn remove_directory(parent: &OwnedFd, name: &OsStr) -> Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(parent, name, flags, Mode::empty()).during_at("open", name)?;
-    let names: Vec<OsString> = rustix::fs::Dir::read_from(&fd)
-        .during_at("list", name)?
-        .filter_map(|entry| entry.ok().map(|entry| OsString::from_vec(entry.file_name().to_bytes().to_vec())))
-        .filter(|name| name != "." && name != "..")
-        .collect();
-    for child in names {
-        remove_existing(&fd, &child, false)?;
-    }
-    Ok(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR).during_at("remove", name)?)
 }
 
 fn times((seconds, nanoseconds): (i64, u32)) -> Timestamps {

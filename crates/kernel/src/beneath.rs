@@ -6,10 +6,10 @@
 //! found, and the caller works on that.
 
 use crate::error::{Context, Result};
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -170,6 +170,17 @@ fn reversed_components(path: &Path) -> Vec<OsString> {
 
 fn or_dot(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
+
+/// Opens for reading what `found` (`O_PATH`) means, if that is a regular file; else `EINVAL`. Looking comes first: to
+/// open a device already does something (a watchdog starts), and on the host no device cgroup forbids it.
+pub fn open_regular(found: impl AsFd) -> rustix::io::Result<OwnedFd> {
+    let found = found.as_fd();
+    if !FileType::from_raw_mode(rustix::fs::fstat(found)?.st_mode).is_file() {
+        return Err(Errno::INVAL);
+    }
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, format!("/proc/self/fd/{}", found.as_raw_fd()), flags, Mode::empty())
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ pub fn detach() -> Result<()> {
 }
 
 fn null_standard_streams() -> Result<()> {
-    let null = openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).during_at("open", "/dev/null")?;
+    let null =
+        openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).during_at("open", "/dev/null")?;
     rustix::stdio::dup2_stdin(&null).during("replace standard input")?;
     rustix::stdio::dup2_stdout(&null).during("replace standard output")?;
     rustix::stdio::dup2_stderr(&null).during("replace standard error")

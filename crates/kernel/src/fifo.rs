@@ -107,6 +107,8 @@ impl Peek {
                 Ok(0) => return Ok(()),
                 Ok(n) => count -= n,
                 Err(Errno::INTR) => {}
+                // The container has read its own output meanwhile.
+                Err(Errno::AGAIN) => return Ok(()),
                 Err(errno) => return Err(Error::new("consume pipe", errno)),
             }
         }

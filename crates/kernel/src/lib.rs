@@ -20,9 +20,9 @@ pub mod pidfd;
 pub mod pivot;
 pub mod prctl;
 pub mod process;
+pub mod random;
 pub mod rlimit;
 pub mod self_exe;
-pub mod random;
 pub mod stranger;
 pub mod sysctl;
 pub mod uts;
@@ -31,6 +31,7 @@ pub mod uts;
 pub mod beneath;
 pub mod disk;
 pub mod overlay;
+pub mod remove;
 pub mod xattr;
 
 // Limits and filters.

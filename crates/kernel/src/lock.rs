@@ -25,7 +25,16 @@ impl Lock {
 
     /// `None` when somebody else holds it.
     pub fn try_exclusive(path: &Path) -> Result<Option<Lock>> {
-        match Lock::take(path, FlockOperation::NonBlockingLockExclusive) {
+        Lock::unless_held(Lock::take(path, FlockOperation::NonBlockingLockExclusive))
+    }
+
+    /// As `try_exclusive`, shared: those who only ask whether somebody holds it exclusively do not disturb each other.
+    pub fn try_shared(path: &Path) -> Result<Option<Lock>> {
+        Lock::unless_held(Lock::take(path, FlockOperation::NonBlockingLockShared))
+    }
+
+    fn unless_held(taken: Result<Lock>) -> Result<Option<Lock>> {
+        match taken {
             Ok(lock) => Ok(Some(lock)),
             Err(error) if error.errno == Errno::WOULDBLOCK => Ok(None),
             Err(error) => Err(error),

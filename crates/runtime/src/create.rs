@@ -161,7 +161,8 @@ fn plan<'a>(create: &'a Create<'a>, rootfs: &'a Mount) -> Result<Plan<'a>> {
     check_names(spec, &namespaces)?;
     let filter = filter(create.seccomp, linux.seccomp.as_ref())?;
     // A bound /dev is somebody else's: nothing is made in it.
-    let own_dev = !spec.mounts.iter().any(|mount| mount.destination == "/dev" && is_bind(mount));
+    let is_dev = |path: &str| mount_plan::clean(path).as_deref() == Some(Path::new("/dev"));
+    let own_dev = !spec.mounts.iter().any(|mount| is_dev(&mount.destination) && is_bind(mount));
     Ok(Plan {
         sysctls: sysctls(linux, &namespaces)?,
         joined_before: namespaces.joins(Kind::User),

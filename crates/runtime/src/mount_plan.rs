@@ -75,7 +75,7 @@ fn plan(mount: &spec::runtime::Mount, cgroup: Option<&Cgroup>) -> Result<Planned
 }
 
 /// Resolves `.` and `..` in the text, as docker does with what users type.
-fn clean(destination: &str) -> Option<PathBuf> {
+pub(crate) fn clean(destination: &str) -> Option<PathBuf> {
     let mut clean = PathBuf::from("/");
     if !destination.starts_with('/') {
         return None;

@@ -114,7 +114,9 @@ fn architectures(names: &[String], native: Architecture) -> Result<Vec<Architect
             "SCMP_ARCH_ARM" => Architecture::Arm,
             other if ELSEWHERE.contains(&other) => continue,
             _ => {
-                return Err(Error(format!("unknown seccomp architecture {name:?}; an example is \"SCMP_ARCH_X86_64\"")));
+                return Err(Error(format!(
+                    "unknown seccomp architecture {name:?}; an example is \"SCMP_ARCH_X86_64\""
+                )));
             }
         };
         if native.family().contains(&architecture) && !architectures.contains(&architecture) {

@@ -76,7 +76,8 @@ impl Client {
     pub(crate) fn forbid_restart(&mut self) -> Result<()> {
         self.send(&Request::NoRestart)?;
         while let Some(event) = self.wait_event()? {
-            if matches!(event, Event::Done | Event::Exit(_)) {
+            // An exit that comes first may be followed by a restart: only the answer counts.
+            if matches!(event, Event::Done) {
                 break;
             }
         }

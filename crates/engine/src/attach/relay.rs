@@ -8,7 +8,7 @@ use super::frame::{Event, Request};
 use super::local::{Input, Local, Outcome, Relay};
 use crate::container::Container;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use kernel::signal::Signal;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -25,7 +25,8 @@ pub fn relay(
     let mut local = Local::new(relay)?;
     let mut client = client;
     loop {
-        match run(&mut local, &mut client)? {
+        let signal_to = |signal: Signal| send_signal(engine, container, signal);
+        match run(&mut local, &mut client, &signal_to)? {
             Outcome::Lost => {}
             outcome => return Ok(outcome),
         }
@@ -45,13 +46,23 @@ fn reconnect(engine: &Engine, container: &Container, streams: Streams) -> Result
     connect(engine, &now, streams).map(Ok)
 }
 
-fn run(local: &mut Local<'_>, client: &mut Client) -> Result<Outcome> {
+/// On a connection of its own: on the one with the input it would wait behind input that the container does not take.
+fn send_signal(engine: &Engine, container: &Container, signal: Signal) -> Result<()> {
+    match connect(engine, container, Streams::NONE) {
+        Ok(mut client) => client.queue(&Request::Signal(signal.number())),
+        // The monitor has gone: the container has ended, or the relay is about to find a new monitor.
+        Err(Error::Kernel(e)) if matches!(e.errno, Errno::NOENT | Errno::CONNREFUSED) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn run(local: &mut Local<'_>, client: &mut Client, signal_to: &dyn Fn(Signal) -> Result<()>) -> Result<Outcome> {
     send_size(local, client)?;
     loop {
         loop {
             match client.next()? {
                 Received::Event(event) => {
-                    if let Some(outcome) = handle(event, local, client)? {
+                    if let Some(outcome) = handle(event, local, client, signal_to)? {
                         return Ok(outcome);
                     }
                 }
@@ -63,7 +74,7 @@ fn run(local: &mut Local<'_>, client: &mut Client) -> Result<Outcome> {
         client.flush()?;
         if signalled {
             while let Some(signal) = local.next_signal() {
-                forward(signal, local, client)?;
+                forward(signal, local, client, signal_to)?;
             }
         }
         if typed {
@@ -98,22 +109,32 @@ fn wait(local: &Local<'_>, client: &Client) -> Result<(bool, bool, bool)> {
     Ok((readable, ready(1), ready(2)))
 }
 
-fn handle(event: Event, local: &Local<'_>, client: &mut Client) -> Result<Option<Outcome>> {
+fn handle(
+    event: Event,
+    local: &Local<'_>,
+    client: &mut Client,
+    signal_to: &dyn Fn(Signal) -> Result<()>,
+) -> Result<Option<Outcome>> {
     let (to_stderr, data) = match event {
         Event::Stdout(data) => (false, data),
         Event::Stderr(data) => (true, data),
         Event::Exit(code) => return Ok(Some(Outcome::Exited(code))),
         Event::Started | Event::Failed { .. } | Event::Done => return Ok(None),
     };
-    let open = local.write(to_stderr, &data, |signal| forward(signal, local, client))?;
+    let open = local.write(to_stderr, &data, |signal| forward(signal, local, client, signal_to))?;
     Ok((!open).then_some(Outcome::OutputClosed))
 }
 
-fn forward(signal: Signal, local: &Local<'_>, client: &mut Client) -> Result<()> {
+fn forward(
+    signal: Signal,
+    local: &Local<'_>,
+    client: &mut Client,
+    signal_to: &dyn Fn(Signal) -> Result<()>,
+) -> Result<()> {
     if signal == Signal::WINCH {
         return send_size(local, client);
     }
-    client.queue(&Request::Signal(signal.number()))
+    signal_to(signal)
 }
 
 fn send_size(local: &Local<'_>, client: &mut Client) -> Result<()> {

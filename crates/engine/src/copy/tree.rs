@@ -7,6 +7,7 @@
 
 use crate::error::{Error, Result};
 use kernel::Context;
+use kernel::beneath::open_regular;
 use kernel::mount::is_mounted_file;
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
@@ -188,16 +189,17 @@ impl<'a> Copier<'a> {
     }
 
     fn file(&mut self, from: BorrowedFd, name: &OsStr, to: BorrowedFd, new_name: &OsStr, step: &Step) -> Result<()> {
-        // Without waiting: the name may have become a FIFO since it was looked at.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let source = rustix::fs::openat(from, name, flags, Mode::empty()).during_at("open", step.source_path)?;
+        // The name may have become a FIFO or a device since it was looked at.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let found = rustix::fs::openat(from, name, flags, Mode::empty()).during_at("open", step.source_path)?;
+        let source = match open_regular(&found) {
+            Err(Errno::INVAL) => {
+                let path = step.source_path.display();
+                return Err(Error::Conflict(format!("{path} changed while it was copied: try again")));
+            }
+            source => source.during_at("open", step.source_path)?,
+        };
         let stat = rustix::fs::fstat(&source).during_at("stat", step.source_path)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Error::Conflict(format!(
-                "{} changed while it was copied: try again",
-                step.source_path.display()
-            )));
-        }
         if stat.st_nlink > 1 && self.link_again(&stat, to, new_name, step)? {
             return Ok(());
         }

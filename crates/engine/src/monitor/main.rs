@@ -31,6 +31,7 @@ use kernel::signal::{Signal, SignalSet, ignore, set_mask};
 use kernel::timer::{Timer, monotonic_nanoseconds};
 use spec::Timestamp;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 const TOKEN_LISTENER: u64 = 0;
 const TOKEN_PROCESS: u64 = 1;
@@ -64,22 +65,24 @@ struct Live {
 }
 
 /// The whole life; the value is the process's exit code, which nobody reads.
-pub fn run(engine: &Engine, container: Container, begin: Begin, caller: OwnedFd) -> i32 {
+pub fn run(engine: &Engine, container: Container, begin: Begin, caller: OwnedFd, lock: Option<Lock>) -> i32 {
     let run_folder = engine.paths().run(container.id());
+    let mut monitor = match enter(engine, container, lock) {
+        Ok(monitor) => monitor,
+        // The place may be somebody else's: nothing of it is touched.
+        Err(error) => return report_failure(&caller, &error),
+    };
     let (streams, is_launch) = match &begin {
         Begin::Launch(_, streams) => (*streams, true),
         Begin::Adopt(_) | Begin::Restart => (Streams::NONE, false),
     };
-    let begun = enter(engine, container).and_then(|mut monitor| {
-        let live = match begin {
-            Begin::Launch(launch, _) => Some(monitor.start(*launch)?),
-            Begin::Adopt(id) => Some(monitor.adopt(id)?),
-            Begin::Restart => None,
-        };
-        Ok((monitor, live))
-    });
+    let begun = match begin {
+        Begin::Launch(launch, _) => monitor.start(*launch).map(Some),
+        Begin::Adopt(id) => monitor.adopt(id).map(Some),
+        Begin::Restart => monitor.timer.set(0).map(|()| None).map_err(Error::from),
+    };
     match begun {
-        Ok((mut monitor, live)) => {
+        Ok(live) => {
             monitor.clients.add_with(caller, streams);
             monitor.clients.everyone(&Event::Started);
             monitor.live(live)
@@ -88,21 +91,27 @@ pub fn run(engine: &Engine, container: Container, begin: Begin, caller: OwnedFd)
             if is_launch {
                 let _ = std::fs::remove_dir_all(run_folder);
             }
+            drop(monitor);
             report_failure(&caller, &error)
         }
     }
 }
 
+/// How often and how long apart the monitor's place is asked for: somebody may just be asking whether it is taken.
+const ENTER_ATTEMPTS: u32 = 200;
+const ENTER_PAUSE: Duration = Duration::from_millis(1);
+
 /// Leaves the caller's session and takes the monitor's place, which must be free.
-fn enter(engine: &Engine, container: Container) -> Result<Monitor<'_>> {
+fn enter(engine: &Engine, container: Container, lock: Option<Lock>) -> Result<Monitor<'_>> {
     kernel::daemon::detach()?;
     for signal in [Signal::HUP, Signal::INT, Signal::TERM] {
         ignore(signal);
     }
     set_mask(SignalSet::EMPTY)?;
     let run = engine.paths().run(container.id());
-    let alive = Lock::try_exclusive(&lock_path(engine, &container))?
-        .ok_or_else(|| Error::Conflict(format!("container {} has a monitor already", container.name())))?;
+    let alive = take_place(engine, &container)?;
+    drop(lock); // the caller's, which kept others away until now
+    file::make_directory(&run)?;
     let listener = kernel::socket::listen(&run, SOCKET)?;
     let epoll = Epoll::new()?;
     epoll.add(&listener, TOKEN_LISTENER, Interest::IN)?;
@@ -121,6 +130,17 @@ fn enter(engine: &Engine, container: Container) -> Result<Monitor<'_>> {
         stopping: false,
         _alive: alive,
     })
+}
+
+fn take_place(engine: &Engine, container: &Container) -> Result<Lock> {
+    let path = lock_path(engine, container);
+    for _ in 0..ENTER_ATTEMPTS {
+        if let Some(lock) = Lock::try_exclusive(&path)? {
+            return Ok(lock);
+        }
+        std::thread::sleep(ENTER_PAUSE);
+    }
+    Err(Error::Conflict(format!("container {} has a monitor already", container.name())))
 }
 
 /// The caller is waiting for one event; nothing else of the start is left.
@@ -173,15 +193,30 @@ impl<'e> Monitor<'e> {
             ..State::default()
         };
         // Written before the command runs: killed in between, the next command finds the process and ends it.
-        self.container.save_state(self.engine)?;
+        if let Err(error) = self.container.save_state(self.engine) {
+            ready.abandon();
+            self.record_failed_start(&error);
+            return Err(error);
+        }
         let (process, stdio) = ready.start().inspect_err(|error| self.record_failed_start(error))?;
-        self.watch(process, stdio, Some(launch.rootfs))
+        let pidfd = process.pidfd.as_fd().try_clone_to_owned().map(kernel::pidfd::PidFd::from);
+        let cgroup = process.cgroup.clone();
+        self.watch(process, stdio, Some(launch.rootfs)).inspect_err(|error| {
+            // It runs, but nobody could look after it.
+            if let Ok(pidfd) = pidfd {
+                let _ = pidfd.send_signal(Signal::KILL.number());
+                let _ = pidfd.wait();
+            }
+            let _ = cgroup.remove();
+            self.record_failed_start(error);
+        })
     }
 
     fn adopt(&mut self, id: kernel::process::ProcessId) -> Result<Live> {
         let (process, stdio) = process::adopt(self.engine, &self.container, id)?;
         self.container.state.monitor_pid = Some(std::process::id() as i32);
-        self.container.save_state(self.engine)?;
+        // For show only: a full disk must not keep the container from being looked after.
+        let _ = self.container.save_state(self.engine);
         self.watch(process, stdio, None)
     }
 
@@ -211,6 +246,8 @@ impl<'e> Monitor<'e> {
                     TOKEN_PROCESS => {
                         ended = true;
                         self.epoll.remove(&live.process.pidfd)?;
+                        // With the host's pid namespace others may live on and write for ever.
+                        live.process.end_rest();
                     }
                     TOKEN_STDOUT | TOKEN_STDERR => {
                         live.stdio.pump(event.token, &mut self.log, &mut self.clients)?;
@@ -275,7 +312,9 @@ impl<'e> Monitor<'e> {
         let Some(prober) = &mut live.prober else { return Ok(()) };
         let Some(health) = prober.handle(token, self.engine, &self.container, &self.epoll)? else { return Ok(()) };
         self.container.state.health = Some(health);
-        self.container.save_state(self.engine)
+        // On a full disk the container goes on, and so do its checks.
+        let _ = self.container.save_state(self.engine);
+        Ok(())
     }
 
     /// Reaps the process, writes down how it ended and prepares for what comes. The exit code.
@@ -334,9 +373,6 @@ impl<'e> Monitor<'e> {
     }
 
     fn wait_for_timer(&mut self) -> Result<bool> {
-        if self.container.state.status != Status::Restarting {
-            self.timer.set(0)?;
-        }
         loop {
             self.clients.settle(&self.epoll, true)?;
             for event in self.epoll.wait(None)? {

@@ -45,9 +45,10 @@ pub fn spawn(engine: &Engine, container: &Container, begin: Begin, lock: Lock) -
     let mut caller = Some((ours, lock));
     let mut monitor = Some((begin, theirs));
     let child = kernel::clone::fork(|| {
-        // Our copies would keep the lock held, and the caller's death unseen, for the container's whole life.
-        drop(caller.take());
-        monitor.take().map_or(1, |(begin, theirs)| main::run(engine, container.clone(), begin, theirs))
+        // The caller's end of the socket goes at once, or the caller's death would stay unseen. The lock goes when
+        // the monitor has its own: should the caller be killed in between, nobody else starts the container.
+        let lock = caller.take().map(|(_, lock)| lock);
+        monitor.take().map_or(1, |(begin, theirs)| main::run(engine, container.clone(), begin, theirs, lock))
     });
     set_mask(before)?;
     drop(monitor); // the child's end of the socket: its death must be seen on ours
@@ -74,7 +75,7 @@ pub fn lock_path(engine: &Engine, container: &Container) -> PathBuf {
 
 /// True when no monitor lives.
 pub fn is_dead(engine: &Engine, container: &Container) -> Result<bool> {
-    match Lock::try_exclusive(&lock_path(engine, container)) {
+    match Lock::try_shared(&lock_path(engine, container)) {
         Ok(lock) => Ok(lock.is_some()),
         // The container is being removed: its monitor, if any, is about to finish.
         Err(e) if e.errno == Errno::NOENT => Ok(true),
@@ -86,7 +87,7 @@ pub fn is_dead(engine: &Engine, container: &Container) -> Result<bool> {
 /// container's last words is told to give that up.
 pub fn wait_gone(engine: &Engine, container: &Container) -> Result<()> {
     let path = lock_path(engine, container);
-    match Lock::try_exclusive(&path) {
+    match Lock::try_shared(&path) {
         Ok(Some(_)) => return Ok(()),
         Ok(None) => {}
         Err(e) if e.errno == Errno::NOENT => return Ok(()),

@@ -116,10 +116,10 @@ impl Prober {
         if let Some(running) = &mut self.running {
             let ends = &mut running.session.ends;
             let end = if token == TOKEN_STDOUT { &mut ends.stdout } else { &mut ends.stderr };
-            if !drain(end, &mut running.output) {
-                if let Some(end) = end.take() {
-                    epoll.remove(&end)?;
-                }
+            if !drain(end, &mut running.output)
+                && let Some(end) = end.take()
+            {
+                epoll.remove(&end)?;
             }
         }
         Ok(false)

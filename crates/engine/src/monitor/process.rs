@@ -5,7 +5,7 @@ use super::stdio::{self, Stdio};
 use crate::container::{Container, cgroup_name};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::run::{Launch, runtime_error};
+use crate::run::{Launch, start_error};
 use kernel::cgroup::{Cgroup, Layout};
 use kernel::pidfd::{Exit, PidFd};
 use kernel::process::ProcessId;
@@ -39,7 +39,14 @@ pub fn create(engine: &Engine, container: &Container, launch: &Launch) -> Result
         let _ = cgroup.remove();
     }
     let (created, stdio) = result?;
-    Ok(Ready { id: ProcessId::of(created.pid)?, cgroup, stdio, created })
+    match ProcessId::of(created.pid) {
+        Ok(id) => Ok(Ready { id, cgroup, stdio, created }),
+        Err(error) => {
+            created.abandon();
+            let _ = cgroup.remove();
+            Err(error.into())
+        }
+    }
 }
 
 fn create_in(
@@ -67,7 +74,7 @@ fn create_in(
         seccomp: launch.program.as_ref(),
         reaper: options.init,
     })
-    .map_err(runtime_error)?;
+    .map_err(start_error)?;
     let stdio = match (ours, created.console.take()) {
         (Some(ours), _) => ours,
         (None, Some(console)) => Stdio::terminal(console)?,
@@ -77,6 +84,12 @@ fn create_in(
 }
 
 impl Ready {
+    /// Takes everything back.
+    pub fn abandon(self) {
+        self.created.abandon();
+        let _ = self.cgroup.remove();
+    }
+
     /// Executes the command. On an error the process is gone and its cgroup removed.
     pub fn start(self) -> Result<(Process, Stdio)> {
         match self.created.start() {
@@ -86,7 +99,7 @@ impl Ready {
             }
             Err(error) => {
                 let _ = self.cgroup.remove();
-                Err(runtime_error(error))
+                Err(start_error(error))
             }
         }
     }
@@ -114,9 +127,14 @@ impl Process {
 
     /// Ends what is left in the cgroup (processes of a container with the host's pid namespace) and removes it.
     pub fn clean_up(&self) {
+        self.end_rest();
+        let _ = self.cgroup.remove();
+    }
+
+    /// Ends what is left in the cgroup.
+    pub fn end_rest(&self) {
         if self.cgroup.processes().is_ok_and(|left| !left.is_empty()) {
             let _ = self.cgroup.kill(kernel::signal::Signal::KILL);
         }
-        let _ = self.cgroup.remove();
     }
 }

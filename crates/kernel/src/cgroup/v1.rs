@@ -54,6 +54,7 @@ pub(super) fn create(hierarchies: &[Hierarchy], name: &str, resources: &Resource
         }
         made => made?,
     };
+    remove_stale_freezer(&cgroup, &wanted)?;
     limits::apply(&cgroup, resources)?;
     limits::write_devices(&cgroup, &DeviceState::everything().writes_to(&devices))?;
     undo.keep();
@@ -92,6 +93,14 @@ fn limited(resources: &Resources) -> Vec<Controller> {
         (resources.cpu.has_cpuset(), Controller::Cpuset),
     ];
     all.into_iter().filter(|(needed, _)| *needed).map(|(_, controller)| controller).collect()
+}
+
+/// A pause that raced the last end may have left a frozen group with nobody in it: whoever enters it would stop.
+fn remove_stale_freezer(cgroup: &Cgroup, wanted: &[Controller]) -> Result<()> {
+    match cgroup.directory(Controller::Freezer) {
+        Some(directory) if !wanted.contains(&Controller::Freezer) => tree::remove(&directory),
+        _ => Ok(()),
+    }
 }
 
 impl Cgroup {

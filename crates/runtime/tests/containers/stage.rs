@@ -103,7 +103,12 @@ impl Stage {
     pub fn rootfs(&self) -> Mount {
         let upper = self.directory.join("upper");
         let work = self.directory.join("work");
-        kernel::overlay::mount(&[base().join("root")], Some(kernel::overlay::Upper { directory: &upper, work: &work, volatile: true }), false).unwrap()
+        kernel::overlay::mount(
+            &[base().join("root")],
+            Some(kernel::overlay::Upper { directory: &upper, work: &work, volatile: true }),
+            false,
+        )
+        .unwrap()
     }
 
     pub fn create(&self, stdio: Stdio) -> Result<Created, Error> {
