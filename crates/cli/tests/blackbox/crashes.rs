@@ -161,3 +161,54 @@ fn a_reboot_is_survived() {
     brig.ok("start box");
     brig.wait_for_log("box", "run\nrun");
 }
+
+#[test]
+fn a_restart_policy_outlives_the_monitor() {
+    if is_docker() {
+        return;
+    }
+    let brig = Brig::new();
+    brig.ok("run -d --restart always --name box bb sleep 1000");
+    let (monitor, pid) = (monitor(&brig, "box"), brig.pid("box"));
+    kill(monitor, "KILL");
+    kill(pid, "KILL");
+    wait_until("both are gone", || (!is_alive(pid) && !is_alive(monitor)).then_some(()));
+    brig.ok("ps -a");
+    brig.wait_for("box", "{{.State.Status}}", "running");
+    assert_ne!(brig.pid("box"), pid);
+    brig.ok("stop -t 0 box");
+    assert_eq!(brig.inspect("box", "{{.State.Status}}"), "exited");
+    // And a stop by the user is remembered.
+    brig.ok("ps -a");
+    assert_eq!(brig.inspect("box", "{{.State.Status}}"), "exited");
+}
+
+#[test]
+fn many_who_find_a_killed_monitor_get_one_new_one() {
+    if is_docker() {
+        return;
+    }
+    let brig = Brig::new();
+    brig.ok("run -d --name box bb sleep 1000");
+    for _ in 0..5 {
+        kill(monitor(&brig, "box"), "KILL");
+        let commands: Vec<_> = (0..8).map(|_| brig.command("inspect -f {{.State.Status}} box").start()).collect();
+        for command in commands {
+            assert_eq!(command.wait().expect(0).text().trim(), "running");
+        }
+    }
+    brig.ok("stop -t 0 box");
+}
+
+#[test]
+fn a_container_that_reads_its_own_output_keeps_its_monitor() {
+    if is_docker() {
+        return;
+    }
+    let brig = Brig::new();
+    brig.ok("run -d --name box bb sh -c 'while :; do echo x; done & exec cat <&1 >/dev/null'");
+    let monitor = monitor(&brig, "box");
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(is_alive(monitor));
+    brig.ok("rm -f box");
+}

@@ -3,6 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::harness::image::{busybox_tar, gzip, zstd};
+use crate::harness::sandbox::is_docker;
 use crate::harness::tar::Tar;
 use crate::harness::{Brig, process::tool};
 
@@ -230,4 +231,23 @@ fn import_keeps_what_a_tar_can_say() {
     assert_eq!(brig.ok("run --rm all sh -c 'stat -c %a /d /d/suid; stat -c %h /d/suid; readlink /d/sym; stat -c %F /d/fifo /d/null; stat -c %u:%g /d/owned; stat -c %Y /d/suid'"),
         "2775\n4755\n2\n../x\nfifo\ncharacter special file\n1234:2345\n1700000000");
     assert_eq!(brig.ok(&format!("run --rm all cat /{long}")), "long");
+}
+
+#[test]
+fn a_tree_of_any_depth_is_removed() {
+    let brig = Brig::new();
+    brig.ok("run --name box bb sh -c 'cd /tmp; n=0; while [ $n -lt 3000 ]; do mkdir d && cd -P d || exit 1; n=$((n+1)); done'");
+    brig.ok("rm box");
+}
+
+#[test]
+fn devices_in_the_place_of_files_are_not_opened() {
+    if is_docker() {
+        return;
+    }
+    let brig = Brig::new();
+    // 10:255 is no device: opening it would say so, instead of what it is.
+    brig.ok("run --name box bb sh -c 'rm /etc/passwd; mknod /etc/passwd c 10 255'");
+    brig.ok("commit box devices");
+    brig.run("run --rm devices true").expect(125).says("/etc/passwd of the image is not a regular file");
 }

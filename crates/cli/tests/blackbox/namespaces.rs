@@ -79,3 +79,11 @@ fn with_the_hosts_processes_all_of_ours_are_killed() {
     brig.ok("rm -f box");
     // What is left would be found by the sandbox's end.
 }
+
+#[test]
+fn a_writer_left_in_the_hosts_pid_namespace_ends_with_the_container() {
+    let brig = Brig::new();
+    brig.ok("run -d --pid host --name box bb sh -c 'yes >&2 & sleep 0.2; exit 4'");
+    assert_eq!(brig.ok("wait box"), "4");
+    brig.ok("rm box");
+}

@@ -158,3 +158,17 @@ fn times_and_codes_are_recorded() {
     let times: Vec<&str> = times.split(' ').collect();
     assert!(times[0] < times[1] && times[1] < times[2] && times[2].ends_with('Z'), "{times:?}");
 }
+
+#[test]
+fn signals_do_not_wait_behind_input_that_nobody_reads() {
+    let brig = Brig::new();
+    let mut run = brig
+        .command("run -i --name box bb sh -c 'trap \"exit 9\" TERM; echo ready; while :; do sleep 0.05; done'")
+        .start();
+    run.wait_for("ready");
+    // More than the pipe and the monitor take together, less than what also fits on the way to it.
+    run.send(&vec![b'x'; 200_000]);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    run.signal("TERM");
+    run.wait().expect(9);
+}
