@@ -102,7 +102,11 @@ pub(crate) fn finish(
     ours: Socket,
     prepare: impl FnOnce(&Child, &Socket) -> Result<()>,
 ) -> Result<Created> {
-    let ready = prepare(&child, &ours).and_then(|()| wait_until_ready(&ours));
+    let ready = match prepare(&child, &ours) {
+        // A child that ended before it heard us has said why.
+        Ok(()) | Err(Error::Ended) => wait_until_ready(&ours),
+        Err(error) => Err(error),
+    };
     match ready {
         Ok(console) => Ok(Created { pid: child.pid, pidfd: child.pidfd, console, socket: ours }),
         Err(error) => {

@@ -182,8 +182,9 @@ fn everyone_is_killed_and_the_group_removed() {
 #[test]
 fn a_fork_bomb_is_killed() {
     let Some(machine) = Machine::new("bomb") else { return };
-    let cgroup = machine.create("x", &Resources { pids_max: Some(Limit::At(60)), ..Resources::default() });
-    let child = start(&cgroup, "exec 2>/dev/null; f() { while :; do f & done; }; f");
+    let cgroup = machine.create("x", &Resources { pids_max: Some(Limit::At(500)), ..Resources::default() });
+    // Slow enough to be seen: a shell that may not fork any more ends.
+    let child = start(&cgroup, "exec 2>/dev/null; f() { while :; do f & sleep 0.05; done; }; f");
     wait_for_processes(&cgroup, 10);
     cgroup.kill(Signal::KILL).unwrap();
     child.pidfd.wait().unwrap();
