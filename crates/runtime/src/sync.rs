@@ -94,16 +94,19 @@ impl Socket {
         let mut bytes = vec![0; MESSAGE_BYTES_MAX];
         let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let received = retry(|| {
-            let mut slices = [IoSliceMut::new(&mut bytes)];
-            rustix::net::recvmsg(&self.0, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
-        });
-        let n = match received {
-            Ok(received) => received.bytes,
-            // The other end went away with messages of ours unread: it has ended.
-            Err(Errno::CONNRESET) => 0,
-            Err(errno) => return Err(errno).during("wait for the container's first process").map_err(Error::from),
+        let mut receive = || {
+            retry(|| {
+                let mut slices = [IoSliceMut::new(&mut bytes)];
+                rustix::net::recvmsg(&self.0, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+            })
         };
+        let received = match receive() {
+            // The other end went away with messages of ours unread. The kernel says so once, and before it hands out
+            // what that end has sent: the reason, most likely.
+            Err(Errno::CONNRESET) => receive(),
+            received => received,
+        };
+        let n = received.during("wait for the container's first process")?.bytes;
         if n == 0 {
             return Ok(None);
         }

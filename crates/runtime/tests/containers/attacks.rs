@@ -60,7 +60,8 @@ fn proc_is_a_link() {
     let stage = Stage::new();
     std::fs::create_dir(stage.upper("elsewhere")).unwrap();
     symlink("/elsewhere", stage.upper("proc")).unwrap();
-    assert!(stage.error().to_string().contains("/proc"), "{}", stage.error());
+    let error = stage.error();
+    assert!(error.to_string().contains("/proc"), "{error}");
 }
 
 fn leaked_directory() {
