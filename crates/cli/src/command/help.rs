@@ -160,7 +160,7 @@ mod tests {
         assert!(unknown(&words("push x")).unwrap_err().text().starts_with("brig push is not supported yet"));
         assert!(unknown(&words("image prune")).unwrap_err().text().starts_with("brig image prune is not"));
         assert_eq!(unknown(&words("--foo")).unwrap_err().exit_code(), 125);
-        assert!(verbs("image").contains(&("rm", "Remove one or more images")));
+        assert!(verbs("image").contains(&("rm", "Delete images")));
         assert!(overview().contains("\n  volume      Manage volumes\n"));
         assert!(!overview().contains(HIDDEN));
     }

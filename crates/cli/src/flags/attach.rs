@@ -8,13 +8,13 @@ use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 pub static COMMAND: Command = Command {
     name: "attach",
     usage: &["[OPTIONS] CONTAINER"],
-    about: "Attach local standard input, output, and error streams to a running container",
+    about: "Connect STDIN, STDOUT and STDERR to a running container",
     details: "",
     aliases: &["container attach"],
     flags: &[&[
         shared::DETACH_KEYS,
-        Flag::switch("no-stdin", "Do not attach STDIN"),
-        Flag::switch("sig-proxy", "Proxy all received signals to the process").default("true"),
+        Flag::switch("no-stdin", "Leave STDIN unconnected"),
+        Flag::switch("sig-proxy", "Pass signals on to the container").default("true"),
     ]],
     absent: &[],
     positional: Positional::exactly(1),

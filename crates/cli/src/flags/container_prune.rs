@@ -8,12 +8,12 @@ use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 pub static COMMAND: Command = Command {
     name: "container prune",
     usage: &["[OPTIONS]"],
-    about: "Remove all stopped containers",
+    about: "Clear away stopped containers",
     details: "",
     aliases: &[],
     flags: &[&[
-        Flag::value("filter", "filter", "Provide filter values (e.g. \"label=<label>\")"),
-        Flag::switch("force", "Do not prompt for confirmation").short('f'),
+        Flag::value("filter", "filter", "Take only those that match (e.g. \"label=<label>\")"),
+        Flag::switch("force", "Go ahead without asking").short('f'),
     ]],
     absent: &[],
     positional: Positional::NONE,

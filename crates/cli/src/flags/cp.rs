@@ -7,15 +7,15 @@ use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 pub static COMMAND: Command = Command {
     name: "cp",
     usage: &["[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-", "[OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH"],
-    about: "Copy files/folders between a container and the local filesystem",
-    details: "Use '-' as the source to read a tar archive from stdin
-and extract it to a directory destination in a container.
-Use '-' as the destination to stream a tar archive of a
-container source to stdout.",
+    about: "Copy files into a container or out of it",
+    details: "With '-' as the source, a tar archive comes from stdin and
+is unpacked into a directory of the container.
+With '-' as the destination, the container's files go to
+stdout as a tar archive.",
     aliases: &["container cp"],
     flags: &[&[
-        Flag::switch("archive", "Archive mode (copy all uid/gid information)").short('a'),
-        Flag::switch("follow-link", "Always follow symbol link in SRC_PATH").short('L'),
+        Flag::switch("archive", "Keep the owners (uid and gid) of files").short('a'),
+        Flag::switch("follow-link", "Copy what a symbolic link at SRC_PATH points to").short('L'),
         Flag::switch("quiet", "Print nothing, as this cp does without it as well").short('q'),
     ]],
     absent: &[],

@@ -8,7 +8,7 @@ use super::{Command, Example, Misuse, Parsed, Positional};
 pub static COMMAND: Command = Command {
     name: "create",
     usage: &["[OPTIONS] IMAGE [COMMAND] [ARG...]"],
-    about: "Create a new container",
+    about: "Make a container without starting it",
     details: "",
     aliases: &["container create"],
     flags: &[&container::FLAGS],

@@ -7,7 +7,7 @@ use super::{Command, Example, Positional};
 pub static COMMAND: Command = Command {
     name: "diff",
     usage: &["CONTAINER"],
-    about: "Inspect changes to files or directories on a container's filesystem",
+    about: "List files that a container has added, changed or deleted",
     details: "",
     aliases: &["container diff"],
     flags: &[],

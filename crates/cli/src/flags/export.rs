@@ -7,10 +7,10 @@ use super::{Command, Example, Flag, Parsed, Positional};
 pub static COMMAND: Command = Command {
     name: "export",
     usage: &["[OPTIONS] CONTAINER"],
-    about: "Export a container's filesystem as a tar archive",
+    about: "Write a container's files out as a tar archive",
     details: "",
     aliases: &["container export"],
-    flags: &[&[Flag::value("output", "string", "Write to a file, instead of STDOUT").short('o')]],
+    flags: &[&[Flag::value("output", "string", "File to write, in place of STDOUT").short('o')]],
     absent: &[],
     positional: Positional::exactly(1),
     flags_first: false,

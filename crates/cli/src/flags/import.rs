@@ -9,12 +9,12 @@ use spec::Reference;
 pub static COMMAND: Command = Command {
     name: "import",
     usage: &["[OPTIONS] file|- [REPOSITORY[:TAG]]"],
-    about: "Import the contents from a tarball to create a filesystem image",
+    about: "Make an image of the files in a tarball",
     details: "",
     aliases: &["image import"],
     flags: &[&[
-        Flag::value("change", "list", "Apply Dockerfile instruction to the created image").short('c'),
-        Flag::value("message", "string", "Set commit message for imported image").short('m'),
+        Flag::value("change", "list", "Dockerfile line that alters the new image's settings").short('c'),
+        Flag::value("message", "string", "Comment to keep in the image's history").short('m'),
         shared::PLATFORM,
     ]],
     absent: &[],

@@ -7,7 +7,7 @@ use super::{Command, Example, Flag, Misuse, Parsed, Positional, shared};
 pub static COMMAND: Command = Command {
     name: "inspect",
     usage: &["[OPTIONS] NAME|ID [NAME|ID...]"],
-    about: "Return low-level information on containers, images and volumes",
+    about: "Show all that is known of containers, images and volumes",
     details: "",
     aliases: &[],
     flags: &[&[shared::INSPECT_FORMAT, SIZE, TYPE]],
@@ -24,7 +24,7 @@ pub static COMMAND: Command = Command {
 pub static CONTAINER: Command = Command {
     name: "container inspect",
     usage: &["[OPTIONS] CONTAINER [CONTAINER...]"],
-    about: "Display detailed information on one or more containers",
+    about: "Show all that is known of containers",
     flags: &[&[shared::INSPECT_FORMAT, SIZE]],
     examples: &[Example { about: "Where its log is", line: "brig container inspect -f '{{.LogPath}}' web" }],
     ..COMMAND
@@ -34,7 +34,7 @@ pub static CONTAINER: Command = Command {
 pub static IMAGE: Command = Command {
     name: "image inspect",
     usage: &["[OPTIONS] IMAGE [IMAGE...]"],
-    about: "Display detailed information on one or more images",
+    about: "Show all that is known of images",
     flags: &[&[shared::INSPECT_FORMAT]],
     examples: &[Example { about: "What it runs", line: "brig image inspect -f '{{json .Config.Cmd}}' debian" }],
     ..COMMAND
@@ -44,14 +44,14 @@ pub static IMAGE: Command = Command {
 pub static VOLUME: Command = Command {
     name: "volume inspect",
     usage: &["[OPTIONS] VOLUME [VOLUME...]"],
-    about: "Display detailed information on one or more volumes",
+    about: "Show all that is known of volumes",
     flags: &[&[shared::INSPECT_FORMAT]],
     examples: &[Example { about: "Where its files are", line: "brig volume inspect -f '{{.Mountpoint}}' data" }],
     ..COMMAND
 };
 
-const SIZE: Flag = Flag::switch("size", "Display total file sizes if the type is container").short('s');
-const TYPE: Flag = Flag::value("type", "string", "Only inspect objects of the given type (container|image|volume)");
+const SIZE: Flag = Flag::switch("size", "Add the sizes of a container's files").short('s');
+const TYPE: Flag = Flag::value("type", "string", "Look among this type alone (container|image|volume)");
 
 /// Kinds of objects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

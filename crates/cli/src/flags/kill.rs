@@ -9,7 +9,7 @@ use kernel::signal::Signal;
 pub static COMMAND: Command = Command {
     name: "kill",
     usage: &["[OPTIONS] CONTAINER [CONTAINER...]"],
-    about: "Kill one or more running containers",
+    about: "Send a signal to running containers, SIGKILL by default",
     details: "",
     aliases: &["container kill"],
     flags: &[&[shared::SIGNAL]],

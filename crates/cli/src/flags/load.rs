@@ -8,13 +8,13 @@ use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 pub static COMMAND: Command = Command {
     name: "load",
     usage: &["[OPTIONS]"],
-    about: "Load an image from a tar archive or STDIN",
+    about: "Read images from a tar archive",
     details: "",
     aliases: &["image load"],
     flags: &[&[
-        Flag::value("input", "string", "Read from tar archive file, instead of STDIN").short('i'),
+        Flag::value("input", "string", "Archive to read, in place of STDIN").short('i'),
         shared::PLATFORM,
-        Flag::switch("quiet", "Suppress progress, of which there is none").short('q'),
+        Flag::switch("quiet", "Changes nothing: no progress is shown anyway").short('q'),
     ]],
     absent: &[],
     positional: Positional::NONE,

@@ -10,22 +10,22 @@ use spec::Timestamp;
 pub static COMMAND: Command = Command {
     name: "logs",
     usage: &["[OPTIONS] CONTAINER"],
-    about: "Fetch the logs of a container",
+    about: "Show what a container has written",
     details: "",
     aliases: &["container logs"],
     flags: &[&[
-        Flag::switch("follow", "Follow log output").short('f'),
+        Flag::switch("follow", "Keep on showing what comes").short('f'),
         Flag::value(
             "since",
             "string",
-            "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)",
+            "Leave out what is older than a time (e.g. \"2026-01-31T08:00:00Z\") or an age (e.g. \"15m\" for 15 minutes)",
         ),
-        Flag::value("tail", "string", "Number of lines to show from the end of the logs").short('n').default("\"all\""),
-        Flag::switch("timestamps", "Show timestamps").short('t'),
+        Flag::value("tail", "string", "How many of the last lines to show").short('n').default("\"all\""),
+        Flag::switch("timestamps", "Put the time before each line").short('t'),
         Flag::value(
             "until",
             "string",
-            "Show logs before a timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)",
+            "Leave out what is newer than a time (e.g. \"2026-01-31T08:00:00Z\") or an age (e.g. \"15m\" for 15 minutes)",
         ),
     ]],
     absent: &["details"],

@@ -7,7 +7,7 @@ use super::{Command, Example, Positional};
 pub static COMMAND: Command = Command {
     name: "pause",
     usage: &["CONTAINER [CONTAINER...]"],
-    about: "Pause all processes within one or more containers",
+    about: "Freeze the processes of containers",
     details: "",
     aliases: &["container pause"],
     flags: &[],

@@ -10,10 +10,10 @@ use engine::images::PullPolicy;
 pub static COMMAND: Command = Command {
     name: "pull",
     usage: &["[OPTIONS] NAME[:TAG|@DIGEST]"],
-    about: "Download an image from a registry",
+    about: "Fetch an image from a registry",
     details: "",
     aliases: &["image pull"],
-    flags: &[&[shared::PLATFORM, Flag::switch("quiet", "Suppress verbose output").short('q'), shared::TLS_VERIFY]],
+    flags: &[&[shared::PLATFORM, Flag::switch("quiet", "Show no progress").short('q'), shared::TLS_VERIFY]],
     absent: &["all-tags", "a", "disable-content-trust"],
     positional: Positional::exactly(1),
     flags_first: false,

@@ -7,7 +7,7 @@ use super::{Command, Example, Positional};
 pub static COMMAND: Command = Command {
     name: "rename",
     usage: &["CONTAINER NEW_NAME"],
-    about: "Rename a container",
+    about: "Change a container's name",
     details: "",
     aliases: &["container rename"],
     flags: &[],

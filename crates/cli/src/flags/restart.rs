@@ -9,7 +9,7 @@ use kernel::signal::Signal;
 pub static COMMAND: Command = Command {
     name: "restart",
     usage: &["[OPTIONS] CONTAINER [CONTAINER...]"],
-    about: "Restart one or more containers",
+    about: "Stop containers and start them again",
     details: "",
     aliases: &["container restart"],
     flags: &[&[shared::SIGNAL, shared::STOP_TIMEOUT, shared::STOP_TIME]],

@@ -7,12 +7,12 @@ use super::{Command, Example, Flag, Parsed, Positional};
 pub static COMMAND: Command = Command {
     name: "rm",
     usage: &["[OPTIONS] CONTAINER [CONTAINER...]"],
-    about: "Remove one or more containers",
+    about: "Delete containers",
     details: "",
     aliases: &["container rm", "container remove"],
     flags: &[&[
-        Flag::switch("force", "Force the removal of a running container (uses SIGKILL)").short('f'),
-        Flag::switch("volumes", "Remove anonymous volumes associated with the container").short('v'),
+        Flag::switch("force", "Kill the container first if it runs (with SIGKILL)").short('f'),
+        Flag::switch("volumes", "Delete its anonymous volumes as well").short('v'),
     ]],
     absent: &["link", "l"],
     positional: Positional::at_least(1),

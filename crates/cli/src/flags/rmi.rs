@@ -7,12 +7,12 @@ use super::{Command, Example, Flag, Parsed, Positional};
 pub static COMMAND: Command = Command {
     name: "rmi",
     usage: &["[OPTIONS] IMAGE [IMAGE...]"],
-    about: "Remove one or more images",
+    about: "Delete images",
     details: "",
     aliases: &["image rm", "image remove"],
     flags: &[&[
-        Flag::switch("force", "Force removal of the image").short('f'),
-        Flag::switch("no-prune", "Do not delete untagged parents"),
+        Flag::switch("force", "Delete even where that is refused otherwise").short('f'),
+        Flag::switch("no-prune", "Changes nothing: brig keeps no untagged parents"),
     ]],
     absent: &["platform"],
     positional: Positional::at_least(1),

@@ -9,15 +9,15 @@ use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 pub static COMMAND: Command = Command {
     name: "run",
     usage: &["[OPTIONS] IMAGE [COMMAND] [ARG...]"],
-    about: "Create and run a new container from an image",
+    about: "Make a container from an image and start it",
     details: "",
     aliases: &["container run"],
     flags: &[
         &container::FLAGS,
         &[
-            Flag::switch("detach", "Run container in background and print container ID").short('d'),
+            Flag::switch("detach", "Leave the container running and print its ID").short('d'),
             shared::DETACH_KEYS,
-            Flag::switch("sig-proxy", "Proxy received signals to the process").default("true"),
+            Flag::switch("sig-proxy", "Pass signals on to the container").default("true"),
         ],
     ],
     absent: container::ABSENT,

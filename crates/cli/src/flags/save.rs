@@ -8,12 +8,12 @@ use image::archive::Format;
 pub static COMMAND: Command = Command {
     name: "save",
     usage: &["[OPTIONS] IMAGE [IMAGE...]"],
-    about: "Save one or more images to a tar archive (streamed to STDOUT by default)",
+    about: "Write images into a tar archive (to STDOUT unless -o is given)",
     details: "",
     aliases: &["image save"],
     flags: &[&[
         Flag::value("format", "string", "Kind of archive (docker-archive|oci-archive)").default("\"docker-archive\""),
-        Flag::value("output", "string", "Write to a file, instead of STDOUT").short('o'),
+        Flag::value("output", "string", "File to write, in place of STDOUT").short('o'),
     ]],
     absent: &["platform"],
     positional: Positional::at_least(1),

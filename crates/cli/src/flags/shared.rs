@@ -8,29 +8,28 @@ use kernel::signal::Signal;
 pub const LIST_FORMAT: Flag = Flag::value(
     "format",
     "string",
-    "Format output using a custom template:\n\
-     'table':            Print output in table format with column headers (default)\n\
-     'table TEMPLATE':   Print output in table format using the given Go template\n\
-     'json':             Print in JSON format\n\
-     'TEMPLATE':         Print output using the given Go template",
+    "How to print:\n\
+     'table':            Columns below a line of headings (default)\n\
+     'table TEMPLATE':   Such a table with the Go template's columns\n\
+     'json':             JSON\n\
+     'TEMPLATE':         What the Go template gives",
 );
 
 /// `-f` of inspect commands.
 pub const INSPECT_FORMAT: Flag = Flag::value(
     "format",
     "string",
-    "Format output using a custom template:\n\
-     'json':             Print in JSON format\n\
-     'TEMPLATE':         Print output using the given Go template",
+    "How to print:\n\
+     'json':             JSON\n\
+     'TEMPLATE':         What the Go template gives",
 )
 .short('f');
 
 /// `--no-trunc`.
-pub const NO_TRUNC: Flag = Flag::switch("no-trunc", "Don't truncate output");
+pub const NO_TRUNC: Flag = Flag::switch("no-trunc", "Print long values in full");
 
 /// `--detach-keys`.
-pub const DETACH_KEYS: Flag =
-    Flag::value("detach-keys", "string", "Override the key sequence for detaching a container");
+pub const DETACH_KEYS: Flag = Flag::value("detach-keys", "string", "Keys that leave the container while it runs on");
 
 /// `--platform`.
 pub const PLATFORM: Flag = Flag::value(
@@ -45,13 +44,13 @@ pub const TLS_VERIFY: Flag =
 
 /// `-t` of stop and restart.
 pub const STOP_TIMEOUT: Flag =
-    Flag::value("timeout", "int", "Seconds to wait before killing the container, -1 to wait for ever").short('t');
+    Flag::value("timeout", "int", "Seconds to wait before the kill (-1: for ever)").short('t');
 
 /// The older long name of `STOP_TIMEOUT`.
 pub const STOP_TIME: Flag = Flag::value("time", "int", "The same as --timeout");
 
 /// `-s`.
-pub const SIGNAL: Flag = Flag::value("signal", "string", "Signal to send to the container").short('s');
+pub const SIGNAL: Flag = Flag::value("signal", "string", "Name or number of the signal to send").short('s');
 
 /// A platform such as `linux/arm64`.
 pub fn platform(text: &str) -> Result<spec::Platform, String> {

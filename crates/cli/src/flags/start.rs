@@ -8,14 +8,14 @@ use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 pub static COMMAND: Command = Command {
     name: "start",
     usage: &["[OPTIONS] CONTAINER [CONTAINER...]"],
-    about: "Start one or more stopped containers",
+    about: "Start containers that do not run",
     details: "",
     aliases: &["container start"],
     flags: &[&[
-        Flag::switch("attach", "Attach STDOUT/STDERR and forward signals").short('a'),
+        Flag::switch("attach", "Show its output and pass signals on").short('a'),
         shared::DETACH_KEYS,
-        Flag::switch("interactive", "Attach container's STDIN").short('i'),
-        Flag::switch("sig-proxy", "Proxy received signals to the process").default("true"),
+        Flag::switch("interactive", "Connect STDIN to the container").short('i'),
+        Flag::switch("sig-proxy", "Pass signals on to the container").default("true"),
     ]],
     absent: &["checkpoint", "checkpoint-dir"],
     positional: Positional::at_least(1),

@@ -8,13 +8,13 @@ use super::{Command, Example, Flag, Parsed, Positional};
 pub static COMMAND: Command = Command {
     name: "stats",
     usage: &["[OPTIONS] [CONTAINER...]"],
-    about: "Display a live stream of container(s) resource usage statistics",
+    about: "Watch how much of the machine containers use",
     details: "",
     aliases: &["container stats"],
     flags: &[&[
-        Flag::switch("all", "Show all containers (default shows just running)").short('a'),
+        Flag::switch("all", "Include containers that do not run").short('a'),
         shared::LIST_FORMAT,
-        Flag::switch("no-stream", "Disable streaming stats and only pull the first result"),
+        Flag::switch("no-stream", "Print the figures once and end"),
         shared::NO_TRUNC,
     ]],
     absent: &[],

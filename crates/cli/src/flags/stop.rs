@@ -9,7 +9,7 @@ use kernel::signal::Signal;
 pub static COMMAND: Command = Command {
     name: "stop",
     usage: &["[OPTIONS] CONTAINER [CONTAINER...]"],
-    about: "Stop one or more running containers",
+    about: "Ask running containers to end, and kill those that do not",
     details: "",
     aliases: &["container stop"],
     flags: &[&[shared::SIGNAL, shared::STOP_TIMEOUT, shared::STOP_TIME]],

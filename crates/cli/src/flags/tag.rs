@@ -7,7 +7,7 @@ use super::{Command, Example, Positional};
 pub static COMMAND: Command = Command {
     name: "tag",
     usage: &["SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]"],
-    about: "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
+    about: "Give SOURCE_IMAGE a further name, TARGET_IMAGE",
     details: "",
     aliases: &["image tag"],
     flags: &[],

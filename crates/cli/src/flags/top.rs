@@ -7,7 +7,7 @@ use super::{Command, Example, Positional};
 pub static COMMAND: Command = Command {
     name: "top",
     usage: &["CONTAINER [ps OPTIONS]"],
-    about: "Display the running processes of a container",
+    about: "List the processes in a container",
     details: "",
     aliases: &["container top"],
     flags: &[],

@@ -7,7 +7,7 @@ use super::{Command, Example, Positional};
 pub static COMMAND: Command = Command {
     name: "unpause",
     usage: &["CONTAINER [CONTAINER...]"],
-    about: "Unpause all processes within one or more containers",
+    about: "Let paused containers go on",
     details: "",
     aliases: &["container unpause"],
     flags: &[],

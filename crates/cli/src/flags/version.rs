@@ -8,7 +8,7 @@ use super::{Command, Example, Parsed, Positional};
 pub static COMMAND: Command = Command {
     name: "version",
     usage: &["[OPTIONS]"],
-    about: "Show the brig version information",
+    about: "Show which version of brig this is",
     details: "",
     aliases: &[],
     flags: &[&[shared::INSPECT_FORMAT]],

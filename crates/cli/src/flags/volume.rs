@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 pub static CREATE: Command = Command {
     name: "volume create",
     usage: &["[OPTIONS] [VOLUME]"],
-    about: "Create a volume",
+    about: "Make a volume",
     details: "",
     aliases: &[],
     flags: &[&[
-        Flag::value("driver", "string", "Specify volume driver name").short('d').default("\"local\""),
-        Flag::value("label", "list", "Set metadata for a volume"),
-        Flag::value("name", "string", "Specify volume name, instead of the argument"),
-        Flag::value("opt", "map", "Set driver specific options").short('o'),
+        Flag::value("driver", "string", "Kind of volume").short('d').default("\"local\""),
+        Flag::value("label", "list", "Label for the volume (KEY=VALUE)"),
+        Flag::value("name", "string", "The volume's name, if not given as the argument"),
+        Flag::value("opt", "map", "Setting for the driver (KEY=VALUE)").short('o'),
     ]],
     absent: &[
         "availability",
@@ -39,12 +39,12 @@ pub static CREATE: Command = Command {
 pub static LS: Command = Command {
     name: "volume ls",
     usage: &["[OPTIONS]"],
-    about: "List volumes",
+    about: "Show the volumes there are",
     aliases: &["volume list"],
     flags: &[&[
-        Flag::value("filter", "filter", "Provide filter values (e.g. \"dangling=true\")").short('f'),
+        Flag::value("filter", "filter", "List only those that match (e.g. \"dangling=true\")").short('f'),
         shared::LIST_FORMAT,
-        Flag::switch("quiet", "Only display volume names").short('q'),
+        Flag::switch("quiet", "Print the names and nothing else").short('q'),
     ]],
     absent: &["cluster"],
     positional: Positional::NONE,
@@ -56,7 +56,7 @@ pub static LS: Command = Command {
 pub static RM: Command = Command {
     name: "volume rm",
     usage: &["[OPTIONS] VOLUME [VOLUME...]"],
-    about: "Remove one or more volumes. You cannot remove a volume that is in use by a container.",
+    about: "Delete volumes that no container uses",
     aliases: &["volume remove"],
     flags: &[&[Flag::switch("force", "Do not complain about a volume that does not exist").short('f')]],
     absent: &[],
@@ -69,12 +69,12 @@ pub static RM: Command = Command {
 pub static PRUNE: Command = Command {
     name: "volume prune",
     usage: &["[OPTIONS]"],
-    about: "Remove unused local volumes",
+    about: "Clear away volumes that no container uses",
     aliases: &[],
     flags: &[&[
-        Flag::switch("all", "Remove all unused volumes, not just anonymous ones").short('a'),
-        Flag::value("filter", "filter", "Provide filter values (e.g. \"label=<label>\")"),
-        Flag::switch("force", "Do not prompt for confirmation").short('f'),
+        Flag::switch("all", "Include volumes that have a name").short('a'),
+        Flag::value("filter", "filter", "Take only those that match (e.g. \"label=<label>\")"),
+        Flag::switch("force", "Go ahead without asking").short('f'),
     ]],
     absent: &[],
     positional: Positional::NONE,

@@ -7,7 +7,7 @@ use super::{Command, Example, Positional};
 pub static COMMAND: Command = Command {
     name: "wait",
     usage: &["CONTAINER [CONTAINER...]"],
-    about: "Block until one or more containers stop, then print their exit codes",
+    about: "Wait for containers to end and print their exit codes",
     details: "",
     aliases: &["container wait"],
     flags: &[],
