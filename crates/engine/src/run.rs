@@ -4,12 +4,10 @@
 
 use crate::attach::{Client, Streams, connect};
 use crate::container::{Container, no_such};
-use crate::create;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::lifecycle::{self, Remove};
 use crate::monitor::Begin;
-use crate::options::Options;
 use crate::state::Status;
 use crate::{etc_files, file, monitor, oci_spec, volumes};
 use kernel::beneath::Root;
@@ -26,20 +24,14 @@ pub struct Launch {
     pub program: Option<Program>,
 }
 
-/// Makes a container and starts it. On an error the container stays as `created`, unless it was
-/// to be removed at its end anyway.
-pub fn run(engine: &Engine, options: Options, streams: Streams) -> Result<(Container, Client)> {
-    let auto_remove = options.lifecycle.auto_remove;
-    let mut container = create::create(engine, options)?;
-    match start(engine, &mut container, streams) {
-        Ok(client) => Ok((container, client)),
-        Err(error) => {
-            if auto_remove {
-                let _ = lifecycle::remove(engine, &container, Remove { force: true, volumes: true });
-            }
-            Err(error)
+/// Starts a container that has just been made. On an error it stays as `created`, unless it was to be removed at its
+/// end anyway.
+pub fn start_new(engine: &Engine, container: &mut Container, streams: Streams) -> Result<Client> {
+    start(engine, container, streams).inspect_err(|_| {
+        if container.record.options.lifecycle.auto_remove {
+            let _ = lifecycle::remove(engine, container, Remove { force: true, volumes: true });
         }
-    }
+    })
 }
 
 /// Starts a container; one that runs already is only attached to. `Ok` means that its command has been executed.

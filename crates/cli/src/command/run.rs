@@ -33,9 +33,11 @@ fn start(place: &Place, asked: flags::container::Container, streams: Streams) ->
     let engine = place.engine()?;
     let id_file = IdFile::make(asked.cidfile.as_deref())?;
     let options = containers::options(&engine, asked, streams)?;
-    let (container, client) = engine::run::run(&engine, options, streams)?;
+    let mut container = engine::create::create(&engine, options)?;
+    // Before the start, as docker: whoever reads the file may want to look at a start that failed.
     if let Some(file) = id_file {
         file.write(container.id())?;
     }
+    let client = engine::run::start_new(&engine, &mut container, streams)?;
     Ok((engine, container, client))
 }
