@@ -249,10 +249,13 @@ fn wait_recorded(engine: &Engine, container: &Container, mut client: Client) -> 
     }
 }
 
-/// The monitor was killed while we waited: the next look repairs.
+/// The monitor was killed while we waited, and with it the knowledge that no restart is wanted: the next look
+/// repairs, and what lives then has to end after all.
 fn wait_end_without_monitor(engine: &Engine, container: &Container) -> Result<()> {
     match Container::load(engine, container.id())? {
-        Some(now) if now.is_running() => wait(engine, &now).map(|_| ()),
+        Some(now) if matches!(now.state.status, Status::Running | Status::Restarting) => {
+            stop(engine, &now, Some(Signal::KILL), None)
+        }
         _ => Ok(()),
     }
 }

@@ -39,8 +39,12 @@ pub fn repair(engine: &Engine, container: Container) -> Result<Option<Container>
     if container.state.boot_id == boot_id()
         && let Some(process) = container.process().filter(|process| process.is_alive())
     {
-        monitor::spawn(engine, &container, Begin::Adopt(process), lock)?;
-        return Container::read(engine, container.id());
+        return match monitor::spawn(engine, &container, Begin::Adopt(process), lock) {
+            Ok(_) => Container::read(engine, container.id()),
+            // It ended between the two looks.
+            Err(_) if !process.is_alive() => repair(engine, container),
+            Err(error) => Err(error),
+        };
     }
     bury(engine, &mut container)?;
     if container.record.options.lifecycle.auto_remove {
