@@ -236,7 +236,8 @@ fn import_keeps_what_a_tar_can_say() {
 #[test]
 fn a_tree_of_any_depth_is_removed() {
     let brig = Brig::new();
-    brig.ok("run --name box bb sh -c 'cd /tmp; n=0; while [ $n -lt 3000 ]; do mkdir d && cd -P d || exit 1; n=$((n+1)); done'");
+    // Deeper than a process may have files open; much deeper takes an emulated machine minutes to make.
+    brig.ok("run --name box bb sh -c 'cd /tmp; n=0; while [ $n -lt 1300 ]; do mkdir d && cd -P d || exit 1; n=$((n+1)); done'");
     brig.ok("rm box");
 }
 

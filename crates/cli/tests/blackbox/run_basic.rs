@@ -41,8 +41,10 @@ fn only_three_descriptors_are_open() {
 #[test]
 fn the_cell_has_the_devices_that_docker_gives() {
     let brig = Brig::new();
+    // A link to the kernel's memory image, where the kernel has one; what it leads to is masked.
+    let core = if std::path::Path::new("/proc/kcore").exists() { "core\n" } else { "" };
     let devices = "fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero";
-    check(&brig, "bb ls /dev", devices);
+    check(&brig, "bb ls /dev", &format!("{core}{devices}"));
     check(
         &brig,
         "bb sh -c 'for link in fd stdin stdout stderr ptmx; do readlink /dev/$link; done'",
