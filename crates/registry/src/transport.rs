@@ -174,9 +174,7 @@ pub fn setback(url: &Uri, error: &ureq::Error) -> Setback {
     let (cause, remedy, again) = match error {
         ureq::Error::Io(error) => explain_io(error),
         ureq::Error::Rustls(error) => explain_tls(error),
-        ureq::Error::HostNotFound => {
-            ("host not found".to_owned(), "check its name, /etc/resolv.conf and the network", Again::Never)
-        }
+        ureq::Error::HostNotFound => host_not_found(),
         ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
             (format!("no connection within {CONNECT_SECONDS} seconds"), CHECK_NETWORK, Again::Never)
         }
