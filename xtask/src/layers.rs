@@ -37,6 +37,7 @@ pub const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &["cri", "docker"]),
     ("lexopt", &["cli"]),
     ("libc", &["kernel"]),
+    ("regex-lite", &["engine"]),
     ("rustix", &["cli", "engine", "image", "kernel", "runtime"]),
     ("rustls", &["registry"]),
     ("sha2", &["image"]),

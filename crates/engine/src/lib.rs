@@ -19,6 +19,7 @@ pub mod lifecycle;
 pub mod list;
 pub mod logs;
 mod monitor;
+mod name_pattern;
 mod names;
 mod oci_spec;
 pub mod options;

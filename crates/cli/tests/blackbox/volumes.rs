@@ -168,6 +168,7 @@ fn create_list_inspect() {
     );
     assert!(brig.ok("volume ls").starts_with("DRIVER    VOLUME NAME\n"));
     assert_eq!(brig.ok("volume ls -q -f name=on"), "one");
+    assert_eq!(brig.ok("volume ls -q -f 'name=^o.e$'"), "one");
     assert_eq!(brig.ok("volume ls -q -f label=a=1"), "one");
     assert_eq!(brig.ok("volume ls -q -f label=a=2"), "");
     assert_eq!(brig.ok("volume ls --format '{{.Driver}} {{.Name}}' -f name=one"), "local one");

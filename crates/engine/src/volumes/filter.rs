@@ -2,11 +2,12 @@
 
 use super::Volume;
 use crate::error::{Error, Result};
+use crate::name_pattern::NamePattern;
 
 /// `key=value`: values of one key are alternatives, labels and keys must all hold.
 #[derive(Debug, Clone, Default)]
 pub struct Filters {
-    names: Vec<String>,
+    names: Vec<NamePattern>,
     drivers: Vec<String>,
     /// Name, value if one was given, and whether it must be there or must not.
     labels: Vec<(String, Option<String>, bool)>,
@@ -23,7 +24,7 @@ impl Filters {
                 .ok_or_else(|| Error::Invalid(format!("bad format of filter \"{filter}\" (expected name=value)")))?;
             // `label!=x` arrives as the key `label!`.
             match key.trim().to_ascii_lowercase().as_str() {
-                "name" => parsed.names.push(value.to_owned()),
+                "name" => parsed.names.push(NamePattern::parse(value)?),
                 "driver" => parsed.drivers.push(value.to_owned()),
                 "label" => parsed.labels.push(label(value, true)),
                 "label!" => parsed.labels.push(label(value, false)),
@@ -42,10 +43,8 @@ impl Filters {
 
     /// All but `dangling`, which has to ask the containers.
     pub(super) fn matches(&self, volume: &Volume) -> bool {
-        let one_of =
-            |wanted: &[String], test: &dyn Fn(&str) -> bool| wanted.is_empty() || wanted.iter().any(|w| test(w));
-        one_of(&self.names, &|name| matches_name(name, &volume.name))
-            && one_of(&self.drivers, &|driver| driver == volume.driver)
+        (self.names.is_empty() || self.names.iter().any(|name| name.matches(&volume.name)))
+            && (self.drivers.is_empty() || self.drivers.contains(&volume.driver))
             && self.labels.iter().all(|(name, value, wanted)| {
                 let there = volume.labels.get(name).is_some_and(|own| value.as_ref().is_none_or(|value| value == own));
                 there == *wanted
@@ -54,18 +53,6 @@ impl Filters {
 
     pub(super) fn matches_use(&self, is_used: impl FnOnce() -> Result<bool>) -> Result<bool> {
         self.dangling.map_or(Ok(true), |dangling| Ok(dangling != is_used()?))
-    }
-}
-
-/// A part of the name; of docker's regular expressions the anchors are what people use.
-fn matches_name(pattern: &str, name: &str) -> bool {
-    let (start, rest) = pattern.strip_prefix('^').map_or((false, pattern), |rest| (true, rest));
-    let (end, text) = rest.strip_suffix('$').map_or((false, rest), |rest| (true, rest));
-    match (start, end) {
-        (true, true) => name == text,
-        (true, false) => name.starts_with(text),
-        (false, true) => name.ends_with(text),
-        (false, false) => name.contains(text),
     }
 }
 
@@ -107,6 +94,7 @@ mod tests {
             (&["name=ta-"], true),
             (&["name=^ta"], false),
             (&["name=^data-1$"], true),
+            (&["name=a-[12]$"], true),
             (&["name=x", "name=data"], true),
             (&["driver=other"], false),
             (&["label=a"], true),
@@ -119,7 +107,7 @@ mod tests {
             let filters: Vec<String> = filters.iter().map(|filter| filter.to_string()).collect();
             assert_eq!(Filters::parse(&filters).unwrap().matches(&volume()), expected, "{filters:?}");
         }
-        for bad in ["x", "size=1", "dangling=maybe"] {
+        for bad in ["x", "size=1", "name=[", "dangling=maybe"] {
             assert!(Filters::parse(&[bad.to_owned()]).is_err(), "{bad}");
         }
     }
