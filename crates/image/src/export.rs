@@ -197,7 +197,8 @@ fn xattrs(parent: &OwnedFd, file: &OsStr) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     Ok(all.filter(|(key, _)| travels(key)).collect())
 }
 
-fn output_error(error: tar::Error) -> Error {
+/// An archive that could not be written: an output that failed is told from a tree that did.
+pub(crate) fn output_error(error: tar::Error) -> Error {
     match error {
         tar::Error::Io(error) => Error::stream(error),
         other => Error::invalid("archive", other),

@@ -2,9 +2,9 @@
 //! Needs no network; it is made when first asked for, and anew when the program has changed.
 
 use crate::error::{Error, Result};
+use crate::export::output_error;
 use crate::store::{Image, Store};
 use crate::tar::{Entry, Kind, Writer};
-use crate::unpack;
 use spec::image::{Config, History, ImageConfig};
 use spec::{Digest, Platform, Reference, Timestamp};
 use std::fs::File;
@@ -40,8 +40,8 @@ impl Store {
         let mut archive = Writer::new(Vec::new());
         let entry =
             Entry { path: b"brig".into(), kind: Kind::File, mode: 0o755, size: metadata.len(), ..Entry::default() };
-        archive.append(&entry, exe).map_err(unpack::archive_error)?;
-        let archive = archive.finish().map_err(unpack::archive_error)?;
+        archive.append(&entry, exe).map_err(output_error)?;
+        let archive = archive.finish().map_err(output_error)?;
         let ingest = self.ingest()?;
         let layer = ingest.new_layer(&mut archive.as_slice(), None)?;
         let created = Timestamp::from_seconds(metadata.mtime());

@@ -18,7 +18,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
@@ -97,26 +97,11 @@ impl Unpacker<'_> {
     /// Cleans a name as text. Absolute names count from the base; what leads out is refused,
     /// since no honest archive has it.
     fn clean(&self, name: &[u8]) -> Result<PathBuf> {
-        let mut depth = 0;
-        let mut path = self.options.base.clone();
-        for component in Path::new(OsStr::from_bytes(name)).components() {
-            match component {
-                Component::Normal(name) => {
-                    path.push(name);
-                    depth += 1;
-                }
-                Component::ParentDir if depth == 0 => {
-                    let name = String::from_utf8_lossy(name);
-                    return Err(Error::invalid("archive", format_args!("has the entry {name:?}, which leads outside")));
-                }
-                Component::ParentDir => {
-                    path.pop();
-                    depth -= 1;
-                }
-                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-            }
-        }
-        Ok(path)
+        let Some(path) = tar::clean(name) else {
+            let name = String::from_utf8_lossy(name);
+            return Err(Error::invalid("archive", format_args!("has the entry {name:?}, which leads outside")));
+        };
+        Ok(self.options.base.iter().chain(&path).collect())
     }
 
     /// The entry for `./`.
@@ -216,7 +201,8 @@ impl Unpacker<'_> {
                     if let Some(file) = created {
                         fill_file(&file, entry, data)?;
                         set_file(&file, uid, gid, entry)?;
-                        self.size += entry.size;
+                        // Holes cost nothing: a few sparse files may claim more than there are bytes.
+                        self.size = self.size.saturating_add(entry.size);
                     } else if entry.kind != Kind::Hardlink {
                         set_special(parent, name, uid, gid, entry)?;
                     }
@@ -276,7 +262,7 @@ impl Unpacker<'_> {
         (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
     }
 
-    /// Deepest first would not be enough: what matters is that nothing is created afterwards.
+    /// Times of directories, when nothing will be created in them any more.
     fn finish(&mut self) -> Result<()> {
         self.parent = None;
         for (path, mtime) in std::mem::take(&mut self.directories).into_iter().rev() {

@@ -5,7 +5,7 @@ use super::Input;
 use crate::compress::{self, Compression, Decoder};
 use crate::error::{Error, Result};
 use crate::ingest::Ingest;
-use crate::tar::{Kind, Reader};
+use crate::tar::{Kind, Reader, clean};
 use crate::unpack::archive_error;
 use spec::image::DOCUMENT_SIZE_MAX;
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Most parts that are noted: an image archive has a few hundred.
 const PARTS_MAX: usize = 100_000;
@@ -146,19 +146,6 @@ fn parts(file: &File) -> Result<HashMap<PathBuf, Part>> {
         }
     }
     Ok(parts)
-}
-
-/// The name without `.` and `..`; `None` when it leads outside.
-fn clean(name: &[u8]) -> Option<PathBuf> {
-    let mut path = PathBuf::new();
-    for component in Path::new(OsStr::from_bytes(name)).components() {
-        match component {
-            Component::Normal(name) => path.push(name),
-            Component::ParentDir if !path.pop() => return None,
-            _ => {}
-        }
-    }
-    Some(path)
 }
 
 /// A part being read; several can be at once.

@@ -5,8 +5,9 @@
 use super::oci::{FULL_NAME, REF_NAME, blob_name};
 use crate::blob;
 use crate::error::{Error, Result};
+use crate::export::output_error;
 use crate::store::{Image, Store};
-use crate::tar::{self, Entry, Kind, Writer};
+use crate::tar::{Entry, Kind, Writer};
 use serde::Serialize;
 use spec::image::{Descriptor, Index};
 use spec::{Digest, Reference};
@@ -61,7 +62,7 @@ pub fn save(store: &Store, images: &[Saved<'_>], format: Format, output: &mut dy
             archive.json("repositories", &repositories)?;
         }
     }
-    archive.writer.finish().map(|_| ()).map_err(write_error)
+    archive.writer.finish().map(|_| ()).map_err(output_error)
 }
 
 fn blobs_of(image: &Image) -> impl Iterator<Item = &Digest> {
@@ -124,12 +125,12 @@ struct Archive<'a> {
 impl Archive<'_> {
     fn directory(&mut self, name: &str) -> Result<()> {
         let entry = Entry { path: name.into(), kind: Kind::Directory, mode: 0o755, ..Entry::default() };
-        self.writer.append(&entry, &mut io::empty()).map_err(write_error)
+        self.writer.append(&entry, &mut io::empty()).map_err(output_error)
     }
 
     fn file(&mut self, name: &str, size: u64, data: &mut dyn Read) -> Result<()> {
         let entry = Entry { path: name.into(), mode: 0o644, size, ..Entry::default() };
-        self.writer.append(&entry, data).map_err(write_error)
+        self.writer.append(&entry, data).map_err(output_error)
     }
 
     fn document(&mut self, name: &str, mut bytes: &[u8]) -> Result<()> {
@@ -147,12 +148,5 @@ impl Archive<'_> {
         let mut file = File::open(&path).map_err(Error::io("open", &path))?;
         let size = file.metadata().map_err(Error::io("stat", &path))?.len();
         self.file(&blob_name(digest), size, &mut file)
-    }
-}
-
-fn write_error(error: tar::Error) -> Error {
-    match error {
-        tar::Error::Io(error) => Error::stream(error),
-        other => Error::invalid("archive", other),
     }
 }

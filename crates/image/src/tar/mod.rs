@@ -12,8 +12,11 @@ mod write;
 pub use read::Reader;
 pub use write::Writer;
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
 
 /// Size of everything in an archive is a multiple of this, in bytes.
 pub const BLOCK: usize = 512;
@@ -107,6 +110,20 @@ impl From<io::Error> for Error {
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// A name of an archive as a relative path without `.` and `..`; `None` when it leads outside. Works on the text alone:
+/// links in the file system are another matter.
+pub(crate) fn clean(name: &[u8]) -> Option<PathBuf> {
+    let mut path = PathBuf::new();
+    for component in Path::new(OsStr::from_bytes(name)).components() {
+        match component {
+            Component::Normal(name) => path.push(name),
+            Component::ParentDir if !path.pop() => return None,
+            _ => {}
+        }
+    }
+    Some(path)
+}
 
 /// Bytes of padding after `size` bytes of data.
 fn padding(size: u64) -> u64 {

@@ -77,7 +77,12 @@ impl Overrides {
         match key {
             b"path" => entry.path = without_zero(key, value)?,
             b"linkpath" => entry.link = without_zero(key, value)?,
-            b"size" => self.data_size = Some(number()?),
+            b"size" => {
+                // As a header's number: what is beyond cannot be, and sums of it would overflow.
+                let size = number()?;
+                i64::try_from(size).map_err(|_| Error::invalid("has an extended header with a size too large"))?;
+                self.data_size = Some(size);
+            }
             b"uid" => entry.uid = u32::try_from(number()?).map_err(|_| Error::invalid("has a user id too large"))?,
             b"gid" => entry.gid = u32::try_from(number()?).map_err(|_| Error::invalid("has a group id too large"))?,
             b"mtime" => {

@@ -179,6 +179,17 @@ fn impossible_sparse_maps() {
 }
 
 #[test]
+fn sizes_that_cannot_be() {
+    for size in ["9223372036854775808", "18446744073709551615"] {
+        let mut records = Vec::new();
+        pax::push(&mut records, b"size", size.as_bytes());
+        let length = format!("{:011o}", records.len());
+        let archive = [block(b'x', b"x", length.as_bytes()), padded(&records), block(b'0', b"f", b"0")].concat();
+        assert_eq!(why(&archive), "has an extended header with a size too large", "{size}");
+    }
+}
+
+#[test]
 fn old_directories_and_links_with_a_size() {
     let archive = [block(b'\0', b"d/", b"0"), block(b'1', b"hard", b"10"), block(b'0', b"f", b"0")].concat();
     let kinds: Vec<Kind> = read(&archive).unwrap().iter().map(|(e, _)| e.kind).collect();
