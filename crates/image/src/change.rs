@@ -2,6 +2,7 @@
 //! configuration.
 
 use crate::error::{Error, Result};
+use spec::duration;
 use spec::image::{Config, Healthcheck};
 
 /// Applies instructions in order; on an error `config` is half changed.
@@ -261,7 +262,7 @@ fn healthcheck(text: &str, shell: &[String]) -> Result<Healthcheck> {
             }
             _ => return Err(Error::Argument(format!("unknown flag: {name}"))),
         };
-        *field = duration(value).ok_or_else(|| Error::Argument(format!("invalid duration {value:?} of --{name}")))?;
+        *field = duration::parse_healthcheck(value).map_err(|why| Error::Argument(format!("--{name}: {why}")))?;
     }
     let (kind, command_text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let command_text = command_text.trim();
@@ -279,30 +280,6 @@ fn healthcheck(text: &str, shell: &[String]) -> Result<Healthcheck> {
         other => return Err(Error::Argument(format!("unknown type {other:?} in HEALTHCHECK (try CMD)"))),
     };
     Ok(check)
-}
-
-/// Go's durations (`1m30s`, `1.5h`, `200ms`) in nanoseconds.
-fn duration(text: &str) -> Option<i64> {
-    let mut rest = text;
-    let mut total = 0.0_f64;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let length = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        let unit = match &rest[..length] {
-            "ns" => 1.0,
-            "us" | "µs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3600e9,
-            _ => return None,
-        };
-        total += number * unit;
-        rest = &rest[length..];
-    }
-    (!text.is_empty() && total < i64::MAX as f64).then_some(total as i64)
 }
 
 /// Removes `.`, `..` and doubled slashes of an absolute path.
@@ -391,26 +368,14 @@ mod tests {
             ("EXPOSE 80/foo", "invalid proto: foo"),
             ("STOPSIGNAL NOPE", "is no signal"),
             ("ONBUILD FROM x", "isn't allowed"),
-            ("HEALTHCHECK --interval=x CMD true", "invalid duration"),
+            ("HEALTHCHECK --interval=x CMD true", "--interval: time: invalid duration"),
+            ("HEALTHCHECK --timeout=5 CMD true", "missing unit"),
+            ("HEALTHCHECK --interval=-1s CMD true", "at least 1ms"),
             ("HEALTHCHECK FOO", "unknown type"),
             ("USER ${X", "closing brace"),
         ] {
             let error = apply(&mut Config::default(), &[change]).unwrap_err().to_string();
             assert!(error.contains(why), "{change}: {error}");
-        }
-    }
-
-    #[test]
-    fn durations() {
-        for (text, value) in [
-            ("1m30s", Some(90_000_000_000)),
-            ("1.5s", Some(1_500_000_000)),
-            ("200ms", Some(200_000_000)),
-            ("", None),
-            ("5", None),
-            ("s", None),
-        ] {
-            assert_eq!(duration(text), value, "{text}");
         }
     }
 

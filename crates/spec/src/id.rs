@@ -1,6 +1,6 @@
 //! The id of a container: 64 hexadecimal digits, chosen at random when it is created.
 //!
-//! The random bytes come from the caller, since nothing in this crate asks the kernel.
+//! The random bytes come from the caller, since this crate does no I/O.
 
 use crate::digest::{is_lower_hex, push_hex};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,7 +1,8 @@
 //! Documents of the OCI image, runtime and distribution specifications, and the small
-//! words they are made of: digest, reference, platform, id, timestamp. No I/O happens here.
+//! words they are made of: digest, reference, platform, id, timestamp, duration. No I/O happens here.
 
 pub mod digest;
+pub mod duration;
 pub mod id;
 pub mod image;
 pub mod platform;
