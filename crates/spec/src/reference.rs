@@ -111,23 +111,9 @@ impl Reference {
         text
     }
 
-    /// The same repository with this tag and no digest.
-    pub fn with_tag(&self, tag: &str) -> Result<Reference, Error> {
-        if !is_tag(tag) {
-            return Err(Error::Format);
-        }
-        Ok(Reference { tag: Some(tag.into()), digest: None, ..self.clone() })
-    }
-
     /// The same repository with this digest and no tag.
     pub fn with_digest(&self, digest: Digest) -> Reference {
         Reference { tag: None, digest: Some(digest), ..self.clone() }
-    }
-
-    /// The same without its digest; the tag becomes `latest` when there is none.
-    pub fn without_digest(&self) -> Reference {
-        let tag = self.tag.clone().unwrap_or_else(|| "latest".into());
-        Reference { tag: Some(tag), digest: None, ..self.clone() }
     }
 
     fn push_suffix(&self, text: &mut String) {
@@ -321,10 +307,8 @@ mod tests {
         assert_eq!(by_digest.tag(), None);
         assert_eq!(by_digest.digest().unwrap().as_str(), HASH);
         assert_eq!(by_digest.familiar(), format!("busybox@{HASH}"));
-        assert_eq!(by_digest.without_digest().familiar(), "busybox:latest");
         let both = Reference::parse(&format!("localhost:5000/x:v1@{HASH}")).unwrap();
         assert_eq!(both.to_string(), format!("localhost:5000/x:v1@{HASH}"));
-        assert_eq!(both.without_digest().to_string(), "localhost:5000/x:v1");
         let unknown = Reference::parse("x@md5:d41d8cd98f00b204e9800998ecf8427e").unwrap_err();
         assert_eq!(unknown, Error::Digest(digest::Error::Algorithm));
     }
@@ -384,11 +368,9 @@ mod tests {
     }
 
     #[test]
-    fn tags_and_names() {
+    fn untagged_stays_untagged() {
         let untagged = Reference::parse_untagged("a/b").unwrap();
         assert_eq!((untagged.tag(), untagged.to_string().as_str()), (None, "docker.io/a/b"));
-        assert_eq!(untagged.with_tag("v1").unwrap().familiar(), "a/b:v1");
-        assert_eq!(untagged.with_tag("/"), Err(Error::Format));
         assert_eq!(untagged.familiar_name(), "a/b");
     }
 
