@@ -113,10 +113,11 @@ pub(crate) fn read_document(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a small file such that it is there whole or not at all, also after a power cut.
+/// Writes a small file such that it is there whole or not at all, also after a power cut. The caller holds a lock against
+/// other writers of it: the temporary name is always the same, so that what a killed writer left is overwritten.
 pub(crate) fn write_document(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".tmp-{}", std::process::id()));
+    temporary.push(".new");
     let temporary = PathBuf::from(temporary);
     let written = File::create(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
@@ -162,6 +163,8 @@ mod tests {
     fn documents_are_replaced_whole() {
         let scratch = Scratch::new("document");
         let path = scratch.path().join("x");
+        // Left by a writer that was killed.
+        std::fs::write(scratch.path().join("x.new"), "half of som").unwrap();
         write_document(&path, b"one").unwrap();
         write_document(&path, b"two").unwrap();
         assert_eq!(read_document(&path).unwrap(), b"two");

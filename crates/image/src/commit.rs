@@ -1,5 +1,5 @@
-//! New images made on this machine: a container's changes on top of its image (`commit`).
-//! `import` and `hello` share the last step.
+//! `commit`: a container's changes on top of its image become a new image. The changes are packed in one thread and taken in
+//! by another, so nothing of their size is held in memory.
 
 use crate::compress::GzipWriter;
 use crate::error::{Error, Result};
@@ -103,7 +103,7 @@ mod tests {
             platform: Platform::host(),
             created: Timestamp::from_seconds(1),
         };
-        super::super::import::import(store, &mut archive.as_slice(), &import)
+        crate::import::import(store, &mut archive.as_slice(), &import)
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //!                 index.lock   held while index.json is replaced, for microseconds
 //! <root>/layers/  <diff id>/   see layer.rs
 //!                 .tmp-…/      what an ingest is making; swept when its maker is gone
+//! <root>/layers.lock           held while a finished layer is put in its place
 //! ```
 
 use crate::error::{Error, Result};
@@ -161,7 +162,8 @@ impl Store {
     /// Gives an image one more name; whichever image had it loses it.
     pub fn tag(&self, image: &Image, name: &Reference) -> Result<()> {
         if name.digest().is_some() {
-            return Err(Error::Argument("refusing to create a tag with a digest reference".to_owned()));
+            let name = name.familiar();
+            return Err(Error::Argument(format!("{name:?}: refusing to create a tag with a digest reference")));
         }
         self.update(|entries| {
             let found = entries.iter().find(|e| e.id == image.id);
@@ -170,6 +172,12 @@ impl Store {
             index::put(entries, entry);
             Ok(())
         })
+    }
+
+    /// Directories of layers given lowest first, as an image's configuration has them; the
+    /// result is top first.
+    pub fn layer_directories(&self, diff_ids: &[Digest]) -> Vec<PathBuf> {
+        diff_ids.iter().rev().map(|id| self.layers.directory(id)).collect()
     }
 
     fn load(&self, entries: &[Entry], id: &Digest) -> Result<Image> {
@@ -206,12 +214,7 @@ impl Image {
 
     /// Sum of the unpacked layers in bytes.
     pub fn size(&self, store: &Store) -> u64 {
-        self.config.rootfs.diff_ids.iter().map(|id| store.layers.size(id)).sum()
-    }
-
-    /// Unpacked size in bytes of each layer, lowest first.
-    pub fn layer_sizes(&self, store: &Store) -> Vec<u64> {
-        self.config.rootfs.diff_ids.iter().map(|id| store.layers.size(id)).collect()
+        self.config.rootfs.diff_ids.iter().map(|id| store.layers.size(id)).fold(0, u64::saturating_add)
     }
 
     /// `busybox:latest`, …: the names with a tag.
@@ -222,14 +225,6 @@ impl Image {
     /// `busybox@sha256:…`, …: where it was pulled from.
     pub fn repository_digests(&self) -> impl Iterator<Item = &Reference> {
         self.names.iter().filter(|name| name.digest().is_some())
-    }
-}
-
-impl Store {
-    /// Directories of layers given lowest first, as an image's configuration has them; the
-    /// result is top first.
-    pub fn layer_directories(&self, diff_ids: &[Digest]) -> Vec<PathBuf> {
-        diff_ids.iter().rev().map(|id| self.layers.directory(id)).collect()
     }
 }
 
