@@ -11,7 +11,7 @@ use engine::state::Status;
 
 /// The exit code is that of the container's command.
 pub fn run(place: &Place, parsed: Parsed) -> Outcome {
-    let asked = flags::attach::read(parsed)?;
+    let asked = flags::attach::read(&parsed)?;
     let engine = place.engine()?;
     let container = Container::find(&engine, &asked.container)?;
     match container.status() {

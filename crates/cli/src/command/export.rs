@@ -9,7 +9,7 @@ use engine::Container;
 
 /// Writes a tar archive to stdout or the file.
 pub fn run(place: &Place, parsed: Parsed) -> Outcome {
-    let asked = flags::export::read(parsed);
+    let asked = flags::export::read(&parsed);
     let engine = place.engine()?;
     let container = Container::find(&engine, &asked.container)?;
     let mut sink = Sink::open(asked.output.as_deref())?;

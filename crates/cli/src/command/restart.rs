@@ -8,7 +8,7 @@ use crate::globals::Place;
 
 /// Prints the names of those restarted.
 pub fn run(place: &Place, parsed: Parsed) -> Outcome {
-    let asked = flags::restart::read(parsed)?;
+    let asked = flags::stop::read(parsed)?;
     kernel::self_exe::ensure_sealed()?;
     let engine = place.engine()?;
     each_container(&engine, &asked.containers, |container| {

@@ -11,11 +11,7 @@ pub static COMMAND: Command = Command {
     about: "Connect STDIN, STDOUT and STDERR to a running container",
     details: "",
     aliases: &["container attach"],
-    flags: &[&[
-        shared::DETACH_KEYS,
-        Flag::switch("no-stdin", "Leave STDIN unconnected"),
-        Flag::switch("sig-proxy", "Pass signals on to the container").default("true"),
-    ]],
+    flags: &[&[shared::DETACH_KEYS, Flag::switch("no-stdin", "Leave STDIN unconnected"), shared::SIG_PROXY]],
     absent: &[],
     positional: Positional::exactly(1),
     flags_first: false,
@@ -31,12 +27,12 @@ pub struct Attach {
 }
 
 /// Reads the flags.
-pub fn read(parsed: Parsed) -> Result<Attach, Misuse> {
+pub fn read(parsed: &Parsed) -> Result<Attach, Misuse> {
     Ok(Attach {
-        detach_keys: shared::detach_keys(&parsed)?,
+        detach_keys: shared::detach_keys(parsed)?,
         no_stdin: parsed.on("no-stdin"),
         sig_proxy: parsed.switch("sig-proxy").unwrap_or(true),
-        container: parsed.arguments.into_iter().next().unwrap_or_default(),
+        container: parsed.first(),
     })
 }
 
@@ -47,7 +43,7 @@ mod tests {
 
     #[test]
     fn detach_keys() {
-        assert_eq!(read(words(&COMMAND, "a").unwrap()).unwrap().detach_keys, [16, 17]);
-        assert!(read(words(&COMMAND, "--detach-keys foo a").unwrap()).is_err());
+        assert_eq!(read(&words(&COMMAND, "a").unwrap()).unwrap().detach_keys, [16, 17]);
+        assert!(read(&words(&COMMAND, "--detach-keys foo a").unwrap()).is_err());
     }
 }

@@ -1,9 +1,9 @@
 //! `brig commit`.
 //! The table that parser and help read, and the flags as typed values for `command/commit.rs`.
 
+use super::shared;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use engine::commit::CommitOptions;
-use spec::Reference;
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -12,12 +12,13 @@ pub static COMMAND: Command = Command {
     about: "Make an image of a container's present files",
     details: "",
     aliases: &["container commit"],
-    flags: &[&[
-        Flag::value("author", "string", "Who made the image (e.g. \"Ann Lee <ann@example.org>\")").short('a'),
-        Flag::value("change", "list", "Dockerfile line that alters the new image's settings").short('c'),
-        Flag::value("message", "string", "Comment to keep in the image's history").short('m'),
-        Flag::switch("pause", "Freeze the container while its files are read").short('p').default("true"),
-    ]],
+    flags: &[
+        &shared::NEW_IMAGE,
+        &[
+            Flag::value("author", "string", "Who made the image (e.g. \"Ann Lee <ann@example.org>\")").short('a'),
+            Flag::switch("pause", "Freeze the container while its files are read").short('p').default("true"),
+        ],
+    ],
     absent: &[],
     positional: Positional::between(1, 2),
     flags_first: false,
@@ -36,20 +37,14 @@ pub struct Commit {
 /// Reads the flags.
 pub fn read(parsed: &Parsed) -> Result<Commit, Misuse> {
     let text = |flag| parsed.last(flag).unwrap_or_default().to_owned();
-    let repo = match parsed.arguments.get(1) {
-        Some(name) if !name.is_empty() => {
-            Some(Reference::parse(name).map_err(|error| parsed.refusal(error.to_string()))?)
-        }
-        _ => None,
-    };
     let options = CommitOptions {
-        repo,
+        repo: shared::new_name(parsed)?,
         author: text("author"),
         message: text("message"),
         changes: parsed.list("change"),
         pause: parsed.switch("pause").unwrap_or(true),
     };
-    Ok(Commit { container: parsed.arguments.first().cloned().unwrap_or_default(), options })
+    Ok(Commit { container: parsed.first(), options })
 }
 
 #[cfg(test)]

@@ -2,34 +2,26 @@
 //! Only the text is looked at here: what needs the image or the machine is checked by the engine.
 
 use super::value::{
-    bytes, cpus, device, duration, env, log, mount, namespace, number, pair, restart, security, sysctl, tmpfs, ulimit,
-    volume,
+    bytes, device, duration, env, log, mount, namespace, number, pair, restart, security, sysctl, tmpfs, ulimit, volume,
 };
-use super::{Flag, Misuse, Parsed, shared};
+use super::{Flag, Misuse, Parsed, limits, shared};
 use engine::images::PullPolicy;
 use engine::options::{Health, Lifecycle, Mount, Namespaces, Options, Process, Resources, Restart, Security, Storage};
 use std::collections::BTreeMap;
 
-/// Flags of `run` and `create` alike.
-pub const FLAGS: [Flag; 68] = [
+/// The lists of flags that `run` and `create` have alike, one of them their own.
+pub const FLAGS: [&[Flag]; 3] = [&shared::PROCESS, &limits::FLAGS, &OWN];
+
+const OWN: [Flag; 51] = [
     Flag::value("annotation", "map", "Annotation for the OCI configuration (KEY=VALUE)"),
     Flag::value("attach", "list", "Stream to connect: STDIN, STDOUT or STDERR").short('a'),
-    Flag::value("blkio-weight", "uint16", "Share of disk IO against others, 10 to 1000 (0: unset)").default("0"),
     Flag::value("cap-add", "list", "Capability to grant beyond the usual ones"),
     Flag::value("cap-drop", "list", "Capability to take away"),
     Flag::value("cgroupns", "string", "Whose cgroup namespace to run in (host|private)"),
     Flag::value("cidfile", "string", "New file that receives the container's ID"),
-    Flag::value("cpu-period", "int", "Length of one CPU quota period, in microseconds"),
-    Flag::value("cpu-quota", "int", "CPU time allowed in each period, in microseconds"),
-    Flag::value("cpu-shares", "int", "Share of CPU time against others").short('c'),
-    Flag::value("cpus", "decimal", "How many CPUs' worth of time may be used"),
-    Flag::value("cpuset-cpus", "string", "CPUs that may be used (e.g. 0-3 or 0,1)"),
-    Flag::value("cpuset-mems", "string", "Memory nodes that may be used (e.g. 0-3 or 0,1)"),
     Flag::value("device", "list", "Device of the host to make available inside"),
     Flag::value("domainname", "string", "NIS domain name seen inside"),
     Flag::value("entrypoint", "string", "Program to start in place of the image's ENTRYPOINT"),
-    Flag::value("env", "list", "Environment variable for the process").short('e'),
-    Flag::value("env-file", "list", "File with one environment variable a line"),
     Flag::value("expose", "list", "Port or port range to record as offered"),
     Flag::value("group-add", "list", "Further group for the process"),
     Flag::value("health-cmd", "string", "Shell command that tells whether all is well"),
@@ -46,15 +38,11 @@ pub const FLAGS: [Flag; 68] = [
     Flag::value("health-timeout", "duration", "How long one check may take (ms|s|m|h)").default("0s"),
     Flag::value("hostname", "string", "Host name seen inside").short('h'),
     Flag::switch("init", "Put a small init in front that passes signals on and reaps orphans"),
-    Flag::switch("interactive", "Leave STDIN open, whether connected or not").short('i'),
     Flag::value("ipc", "string", "Whose IPC to use (private|shareable|none|host|container:NAME)"),
     Flag::value("label", "list", "Label for the container (KEY=VALUE)").short('l'),
     Flag::value("label-file", "list", "File with one label a line"),
     Flag::value("log-driver", "string", "What keeps the output for 'logs' (json-file|none)").default("\"json-file\""),
     Flag::value("log-opt", "list", "Setting of the log (max-size, max-file)"),
-    Flag::value("memory", "bytes", "Most memory that may be used").short('m'),
-    Flag::value("memory-reservation", "bytes", "Memory to shrink to when the host runs short"),
-    Flag::value("memory-swap", "bytes", "Most memory and swap together ('-1': no limit on swap)"),
     Flag::value("memory-swappiness", "int", "How readily memory is swapped out (0 to 100)").default("-1"),
     Flag::value("mount", "mount", "Mount, written as KEY=VALUE pairs with commas"),
     Flag::value("name", "string", "What to call the container"),
@@ -64,14 +52,13 @@ pub const FLAGS: [Flag; 68] = [
     Flag::switch("oom-kill-disable", "Never kill for lack of memory"),
     Flag::value("oom-score-adj", "int", "How soon to be killed when memory is short (-1000 to 1000)"),
     Flag::value("pid", "string", "Whose processes to see (host|container:NAME)"),
-    Flag::value("pids-limit", "int", "Most processes at a time (-1: no limit)"),
     shared::PLATFORM,
     Flag::switch("privileged", "Lift most of the isolation from the host"),
     Flag::value("pull", "string", "When to fetch the image (\"always\", \"missing\", \"never\")")
         .default("\"missing\""),
     Flag::switch("quiet", "Say nothing while fetching the image").short('q'),
     Flag::switch("read-only", "Forbid writing to the root file system"),
-    Flag::value("restart", "string", "When to start again after the process has ended").default("\"no\""),
+    shared::RESTART.default("\"no\""),
     Flag::switch("rm", "Delete the container and its anonymous volumes once it has ended"),
     Flag::value("security-opt", "list", "Security setting"),
     Flag::value("shm-size", "bytes", "Room in /dev/shm"),
@@ -80,13 +67,10 @@ pub const FLAGS: [Flag; 68] = [
     Flag::value("sysctl", "map", "Kernel parameter (KEY=VALUE)"),
     shared::TLS_VERIFY,
     Flag::value("tmpfs", "list", "Directory to keep in memory"),
-    Flag::switch("tty", "Give the process a terminal").short('t'),
     Flag::value("ulimit", "ulimit", "Resource limit of the process"),
-    Flag::value("user", "string", "User to run as: <name|uid>[:<group|gid>]").short('u'),
     Flag::value("userns", "string", "Whose user namespace to run in (host)"),
     Flag::value("uts", "string", "Whose host name to share (host)"),
     Flag::value("volume", "list", "Volume or host path to mount").short('v'),
-    Flag::value("workdir", "string", "Directory to start in").short('w'),
 ];
 
 /// Docker's flags of `run` and `create` that brig does not have.
@@ -155,12 +139,10 @@ pub struct Fetch {
 /// Reads all flags of `FLAGS`.
 pub fn read(parsed: &Parsed) -> Result<Container, Misuse> {
     let attach = parsed.each("attach", stream)?;
-    let mut words = parsed.arguments.iter().cloned();
-    let image = words.next().unwrap_or_default();
     let options = Options {
-        image: image.clone(),
-        name: parsed.last("name").filter(|name| !name.is_empty()).map(str::to_owned),
-        process: process(parsed, words.collect())?,
+        image: parsed.first(),
+        name: parsed.text("name"),
+        process: process(parsed)?,
         storage: storage(parsed)?,
         resources: resources(parsed)?,
         security: security(parsed)?,
@@ -174,31 +156,26 @@ pub fn read(parsed: &Parsed) -> Result<Container, Misuse> {
         expose: parsed.each("expose", port)?.concat(),
     };
     let image = Fetch {
-        name: image,
+        name: parsed.first(),
         pull: parsed.one("pull", pull_policy)?.unwrap_or(PullPolicy::Missing),
         platform: parsed.one("platform", shared::platform)?,
         insecure: parsed.switch("tls-verify") == Some(false),
         quiet: parsed.on("quiet"),
     };
-    Ok(Container {
-        options,
-        image,
-        cidfile: parsed.last("cidfile").filter(|path| !path.is_empty()).map(str::to_owned),
-        attach,
-    })
+    Ok(Container { options, image, cidfile: parsed.text("cidfile"), attach })
 }
 
-fn process(parsed: &Parsed, command: Vec<String>) -> Result<Process, Misuse> {
+fn process(parsed: &Parsed) -> Result<Process, Misuse> {
     let mut env = parsed.each("env-file", env::env_file)?.concat();
     env.extend(parsed.each("env", env::variable)?);
     Ok(Process {
-        command,
+        command: parsed.arguments.iter().skip(1).cloned().collect(),
         entrypoint: parsed
             .last("entrypoint")
             .map(|word| if word.is_empty() { Vec::new() } else { vec![word.to_owned()] }),
         env,
-        workdir: parsed.last("workdir").filter(|path| !path.is_empty()).map(str::to_owned),
-        user: parsed.last("user").filter(|user| !user.is_empty()).map(str::to_owned),
+        workdir: parsed.text("workdir"),
+        user: parsed.text("user"),
         group_add: parsed.list("group-add"),
         tty: parsed.on("tty"),
         stdin_open: parsed.on("interactive"),
@@ -223,26 +200,7 @@ fn resources(parsed: &Parsed) -> Result<Resources, Misuse> {
         memory_swappiness: parsed.one("memory-swappiness", swappiness)?.flatten(),
         ulimits: parsed.each("ulimit", ulimit::parse)?,
         oom_score_adj: parsed.one("oom-score-adj", number::signed)?,
-        ..limits(parsed)?
-    })
-}
-
-/// The limits that `update` can change as well; 0 stands for "not limited", as in docker.
-pub fn limits(parsed: &Parsed) -> Result<Resources, Misuse> {
-    let text = |flag| parsed.last(flag).filter(|text| !text.is_empty()).map(str::to_owned);
-    Ok(Resources {
-        memory_bytes: parsed.one("memory", bytes::memory)?.filter(|bytes| *bytes != 0),
-        memory_swap_bytes: parsed.one("memory-swap", bytes::memory_or_unlimited)?.filter(|bytes| *bytes != 0),
-        memory_reservation_bytes: parsed.one("memory-reservation", bytes::memory)?.filter(|bytes| *bytes != 0),
-        nano_cpus: parsed.one("cpus", cpus::parse)?.filter(|nano| *nano != 0),
-        cpu_shares: parsed.one("cpu-shares", number::unsigned)?.filter(|shares| *shares != 0),
-        cpu_period_microseconds: parsed.one("cpu-period", number::unsigned)?.filter(|period| *period != 0),
-        cpu_quota_microseconds: parsed.one("cpu-quota", number::signed)?.filter(|quota| *quota != 0),
-        cpuset_cpus: text("cpuset-cpus"),
-        cpuset_mems: text("cpuset-mems"),
-        pids_limit: parsed.one("pids-limit", number::signed)?.filter(|limit| *limit != 0),
-        blkio_weight: parsed.one("blkio-weight", number::unsigned)?.filter(|weight| *weight != 0),
-        ..Resources::default()
+        ..limits::read(parsed)?
     })
 }
 
@@ -282,8 +240,8 @@ fn namespaces(parsed: &Parsed) -> Result<Namespaces, Misuse> {
         uts_host: parsed.one("uts", namespace::uts)?.unwrap_or_default(),
         userns_host: parsed.one("userns", namespace::userns)?.unwrap_or_default(),
         cgroup_host: parsed.one("cgroupns", namespace::host_or_private)?.unwrap_or_default(),
-        hostname: parsed.last("hostname").filter(|name| !name.is_empty()).map(str::to_owned),
-        domainname: parsed.last("domainname").filter(|name| !name.is_empty()).map(str::to_owned),
+        hostname: parsed.text("hostname"),
+        domainname: parsed.text("domainname"),
     })
 }
 
@@ -296,7 +254,7 @@ fn lifecycle(parsed: &Parsed) -> Result<Lifecycle, Misuse> {
     Ok(Lifecycle {
         auto_remove: parsed.on("rm"),
         restart,
-        stop_signal: parsed.last("stop-signal").filter(|name| !name.is_empty()).map(str::to_owned),
+        stop_signal: parsed.text("stop-signal"),
         stop_timeout_seconds: parsed.one("stop-timeout", number::signed)?,
     })
 }
@@ -305,7 +263,7 @@ fn health(parsed: &Parsed) -> Result<Health, Misuse> {
     let nanoseconds = |flag| parsed.one(flag, duration::health).map(|time| time.filter(|time| *time != 0));
     let health = Health {
         disabled: parsed.on("no-healthcheck"),
-        command: parsed.last("health-cmd").filter(|line| !line.is_empty()).map(str::to_owned),
+        command: parsed.text("health-cmd"),
         interval_nanoseconds: nanoseconds("health-interval")?,
         timeout_nanoseconds: nanoseconds("health-timeout")?,
         start_period_nanoseconds: nanoseconds("health-start-period")?,

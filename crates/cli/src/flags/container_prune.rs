@@ -1,8 +1,9 @@
 //! `brig container prune`.
 //! The table that parser and help read, and the flags as typed values for `command/prune.rs`.
 
+use super::shared;
 use super::value::pair;
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
+use super::{Command, Example, Misuse, Parsed, Positional};
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -11,10 +12,7 @@ pub static COMMAND: Command = Command {
     about: "Clear away stopped containers",
     details: "",
     aliases: &[],
-    flags: &[&[
-        Flag::value("filter", "filter", "Take only those that match (e.g. \"label=<label>\")"),
-        Flag::switch("force", "Go ahead without asking").short('f'),
-    ]],
+    flags: &[&shared::PRUNE],
     absent: &[],
     positional: Positional::NONE,
     flags_first: false,

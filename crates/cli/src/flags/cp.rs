@@ -16,7 +16,7 @@ stdout as a tar archive.",
     flags: &[&[
         Flag::switch("archive", "Keep the owners (uid and gid) of files").short('a'),
         Flag::switch("follow-link", "Copy what a symbolic link at SRC_PATH points to").short('L'),
-        Flag::switch("quiet", "Print nothing, as this cp does without it as well").short('q'),
+        Flag::switch("quiet", "Changes nothing: no progress is shown anyway").short('q'),
     ]],
     absent: &[],
     positional: Positional::exactly(2),

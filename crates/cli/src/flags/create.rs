@@ -11,7 +11,7 @@ pub static COMMAND: Command = Command {
     about: "Make a container without starting it",
     details: "",
     aliases: &["container create"],
-    flags: &[&container::FLAGS],
+    flags: &container::FLAGS,
     absent: container::ABSENT,
     positional: Positional::at_least(1),
     flags_first: true,

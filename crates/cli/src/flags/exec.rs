@@ -13,17 +13,14 @@ pub static COMMAND: Command = Command {
     about: "Run one more command inside a running container",
     details: "",
     aliases: &["container exec"],
-    flags: &[&[
-        Flag::switch("detach", "Return at once and leave the command running").short('d'),
-        shared::DETACH_KEYS,
-        Flag::value("env", "list", "Environment variable for the process").short('e'),
-        Flag::value("env-file", "list", "File with one environment variable a line"),
-        Flag::switch("interactive", "Leave STDIN open, whether connected or not").short('i'),
-        Flag::switch("privileged", "Lift most of the command's restrictions"),
-        Flag::switch("tty", "Give the process a terminal").short('t'),
-        Flag::value("user", "string", "User to run as: \"<name|uid>[:<group|gid>]\"").short('u'),
-        Flag::value("workdir", "string", "Directory to start in").short('w'),
-    ]],
+    flags: &[
+        &shared::PROCESS,
+        &[
+            Flag::switch("detach", "Return at once and leave the command running").short('d'),
+            shared::DETACH_KEYS,
+            Flag::switch("privileged", "Lift most of the command's restrictions"),
+        ],
+    ],
     absent: &[],
     positional: Positional::at_least(2),
     flags_first: true,
@@ -47,21 +44,18 @@ pub fn read(parsed: &Parsed) -> Result<Exec, Misuse> {
     let from_files = from_files.map_err(|misuse| Misuse { fault: Fault::Meaning, ..misuse })?;
     let mut variables = from_files.concat();
     variables.extend(parsed.each("env", env::variable)?);
-    let mut words = parsed.arguments.iter().cloned();
-    let container = words.next().unwrap_or_default();
-    let text = |flag| parsed.last(flag).filter(|text| !text.is_empty()).map(str::to_owned);
     let options = ExecOptions {
-        command: words.collect(),
+        command: parsed.arguments.iter().skip(1).cloned().collect(),
         env: variables,
-        user: text("user"),
-        workdir: text("workdir"),
+        user: parsed.text("user"),
+        workdir: parsed.text("workdir"),
         tty: parsed.on("tty"),
         stdin_open: parsed.on("interactive"),
         privileged: parsed.on("privileged"),
         detach: parsed.on("detach"),
         console_size: None,
     };
-    Ok(Exec { container, options, detach_keys: shared::detach_keys(parsed)? })
+    Ok(Exec { container: parsed.first(), options, detach_keys: shared::detach_keys(parsed)? })
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `brig export`.
 //! The table that parser and help read, and the flags as typed values for `command/export.rs`.
 
-use super::{Command, Example, Flag, Parsed, Positional};
+use super::shared;
+use super::{Command, Example, Parsed, Positional};
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -10,7 +11,7 @@ pub static COMMAND: Command = Command {
     about: "Write a container's files out as a tar archive",
     details: "",
     aliases: &["container export"],
-    flags: &[&[Flag::value("output", "string", "File to write, in place of STDOUT").short('o')]],
+    flags: &[&[shared::OUTPUT]],
     absent: &[],
     positional: Positional::exactly(1),
     flags_first: false,
@@ -24,9 +25,8 @@ pub struct Export {
 }
 
 /// Reads the flags.
-pub fn read(parsed: Parsed) -> Export {
-    let output = parsed.last("output").filter(|path| !path.is_empty()).map(str::to_owned);
-    Export { output, container: parsed.arguments.into_iter().next().unwrap_or_default() }
+pub fn read(parsed: &Parsed) -> Export {
+    Export { output: parsed.text("output"), container: parsed.first() }
 }
 
 #[cfg(test)]
@@ -36,6 +36,6 @@ mod tests {
 
     #[test]
     fn output() {
-        assert_eq!(read(words(&COMMAND, "a -o x.tar").unwrap()).output.as_deref(), Some("x.tar"));
+        assert_eq!(read(&words(&COMMAND, "a -o x.tar").unwrap()).output.as_deref(), Some("x.tar"));
     }
 }

@@ -15,7 +15,7 @@ pub static COMMAND: Command = Command {
     flags: &[&[
         Flag::switch("all", "Changes nothing: brig keeps no intermediate images to hide").short('a'),
         Flag::switch("digests", "Add a column with digests"),
-        Flag::value("filter", "filter", "List only those that match (KEY=VALUE)").short('f'),
+        shared::LIST_FILTER,
         shared::LIST_FORMAT,
         shared::NO_TRUNC,
         Flag::switch("quiet", "Print the IDs and nothing else").short('q'),
@@ -42,7 +42,7 @@ pub fn read(parsed: &Parsed) -> Result<Images, Misuse> {
         repository: parsed.arguments.first().cloned(),
         digests: parsed.on("digests"),
         filters: parsed.each("filter", pair::filter)?,
-        format: parsed.last("format").map(str::to_owned),
+        format: parsed.text("format"),
         no_trunc: parsed.on("no-trunc"),
         quiet: parsed.on("quiet"),
     })

@@ -2,7 +2,7 @@
 //! The table that parser and help read, and the flags as typed values for `command/import.rs`.
 
 use super::shared;
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
+use super::{Command, Example, Misuse, Parsed, Positional};
 use spec::Reference;
 
 /// The command.
@@ -12,11 +12,7 @@ pub static COMMAND: Command = Command {
     about: "Make an image of the files in a tarball",
     details: "",
     aliases: &["image import"],
-    flags: &[&[
-        Flag::value("change", "list", "Dockerfile line that alters the new image's settings").short('c'),
-        Flag::value("message", "string", "Comment to keep in the image's history").short('m'),
-        shared::PLATFORM,
-    ]],
+    flags: &[&shared::NEW_IMAGE, &[shared::PLATFORM]],
     absent: &[],
     positional: Positional::between(1, 2),
     flags_first: false,
@@ -38,15 +34,9 @@ pub struct Import {
 
 /// Reads the flags.
 pub fn read(parsed: &Parsed) -> Result<Import, Misuse> {
-    let name = match parsed.arguments.get(1) {
-        Some(name) if !name.is_empty() => {
-            Some(Reference::parse(name).map_err(|error| parsed.refusal(error.to_string()))?)
-        }
-        _ => None,
-    };
     Ok(Import {
-        source: parsed.arguments.first().cloned().unwrap_or_default(),
-        name,
+        source: parsed.first(),
+        name: shared::new_name(parsed)?,
         changes: parsed.list("change"),
         message: parsed.last("message").map(str::to_owned),
         platform: parsed.meaning("platform", shared::platform)?,

@@ -85,7 +85,7 @@ pub fn read_container(parsed: Parsed) -> Inspect {
 
 /// Reads the flags of `image inspect` and `volume inspect`.
 pub fn read_kind(parsed: Parsed, kind: Option<Kind>) -> Inspect {
-    Inspect { format: parsed.last("format").map(str::to_owned), size: false, kind, names: parsed.arguments }
+    Inspect { format: parsed.text("format"), size: false, kind, names: parsed.arguments }
 }
 
 fn kind(text: &str) -> Result<Option<Kind>, String> {

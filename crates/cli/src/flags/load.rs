@@ -33,10 +33,7 @@ pub struct Load {
 
 /// Reads the flags. There is no progress that `--quiet` could suppress; docker prints the names with it, too.
 pub fn read(parsed: &Parsed) -> Result<Load, Misuse> {
-    Ok(Load {
-        input: parsed.last("input").filter(|path| !path.is_empty()).map(str::to_owned),
-        platform: parsed.meaning("platform", shared::platform)?,
-    })
+    Ok(Load { input: parsed.text("input"), platform: parsed.meaning("platform", shared::platform)? })
 }
 
 #[cfg(test)]

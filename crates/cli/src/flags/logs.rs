@@ -51,7 +51,7 @@ pub fn read(parsed: Parsed, now: Timestamp) -> Result<Logs, Misuse> {
         tail: parsed.last("tail").and_then(|text| text.parse().ok()),
     };
     let timestamps = parsed.on("timestamps");
-    Ok(Logs { container: parsed.arguments.into_iter().next().unwrap_or_default(), query, timestamps })
+    Ok(Logs { container: parsed.first(), query, timestamps })
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! The command line's grammar: what a command and a flag are, and one file per command that lists them.
-//! `main.rs` looks the command up in `table.rs` and hands it the arguments; the command's file in `command/` calls `parse`
-//! of its flags file, which gives back a typed value. Everything here is `static` data: starting a command reads its own
-//! table and no other, and help (`help.rs`) is drawn from the same rows that the parser (`parse.rs`) reads.
+//! `main.rs` looks the command up in the table of `command/mod.rs` and has `parse.rs` split the arguments; the command's file in
+//! `command/` calls `read` of its flags file, which gives back a typed value. The tables are `static` data: starting a command
+//! reads its own and no other, and help (`help.rs`) is drawn from the same rows that the parser reads.
 //! What a flag's value means is in `value/`; nothing here talks to the engine's state.
 
 pub mod attach;
 pub mod commit;
-
 pub mod container;
 pub mod container_prune;
 pub mod cp;
@@ -20,6 +19,7 @@ pub mod images;
 pub mod import;
 pub mod inspect;
 pub mod kill;
+pub mod limits;
 pub mod load;
 pub mod logs;
 pub mod parse;

@@ -192,6 +192,16 @@ impl Parsed {
         self.given.iter().rev().find(|(name, _)| *name == long).map(|(_, value)| value.as_str())
     }
 
+    /// The value typed last, owned. An empty one counts as not typed, as everywhere in docker.
+    pub fn text(&self, long: &str) -> Option<String> {
+        self.last(long).filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    /// The first positional argument of a command that takes at least one: the parser has counted them.
+    pub fn first(&self) -> String {
+        self.arguments.first().cloned().unwrap_or_default()
+    }
+
     /// All values in the order typed.
     pub fn all<'a>(&'a self, long: &'a str) -> impl Iterator<Item = &'a str> + 'a {
         debug_assert!(self.command.long(long).is_some(), "--{long} is not in the table");

@@ -14,7 +14,7 @@ pub static COMMAND: Command = Command {
     aliases: &["container ls", "container list", "container ps"],
     flags: &[&[
         Flag::switch("all", "Include containers that do not run").short('a'),
-        Flag::value("filter", "filter", "List only those that match (KEY=VALUE)").short('f'),
+        shared::LIST_FILTER,
         shared::LIST_FORMAT,
         Flag::value("last", "int", "Only the n newest containers, in whatever state").short('n').default("-1"),
         Flag::switch("latest", "Only the newest container, in whatever state").short('l'),
@@ -53,7 +53,7 @@ pub fn read(parsed: &Parsed) -> Result<Ps, Misuse> {
     Ok(Ps {
         all: parsed.on("all"),
         filters: parsed.each("filter", pair::filter)?,
-        format: parsed.last("format").map(str::to_owned),
+        format: parsed.text("format"),
         last: if parsed.on("latest") { Some(1) } else { last },
         no_trunc: parsed.on("no-trunc"),
         quiet: parsed.on("quiet"),

@@ -29,7 +29,7 @@ pub static COMMAND: Command = Command {
 /// What `pull` was asked for: always from the registry.
 pub fn read(parsed: &Parsed) -> Result<Fetch, Misuse> {
     Ok(Fetch {
-        name: parsed.arguments.first().cloned().unwrap_or_default(),
+        name: parsed.first(),
         pull: PullPolicy::Always,
         platform: parsed.meaning("platform", shared::platform)?,
         insecure: parsed.switch("tls-verify") == Some(false),

@@ -11,8 +11,8 @@ pub static COMMAND: Command = Command {
     details: "",
     aliases: &["container rm", "container remove"],
     flags: &[&[
-        Flag::switch("force", "Kill the container first if it runs (with SIGKILL)").short('f'),
-        Flag::switch("volumes", "Delete its anonymous volumes as well").short('v'),
+        Flag::switch("force", "Kill containers that run first (with SIGKILL)").short('f'),
+        Flag::switch("volumes", "Delete their anonymous volumes as well").short('v'),
     ]],
     absent: &["link", "l"],
     positional: Positional::at_least(1),

@@ -13,11 +13,13 @@ pub static COMMAND: Command = Command {
     details: "",
     aliases: &["container run"],
     flags: &[
-        &container::FLAGS,
+        container::FLAGS[0],
+        container::FLAGS[1],
+        container::FLAGS[2],
         &[
             Flag::switch("detach", "Leave the container running and print its ID").short('d'),
             shared::DETACH_KEYS,
-            Flag::switch("sig-proxy", "Pass signals on to the container").default("true"),
+            shared::SIG_PROXY,
         ],
     ],
     absent: container::ABSENT,

@@ -1,6 +1,7 @@
 //! `brig save`.
 //! The table that parser and help read, and the flags as typed values for `command/save.rs`.
 
+use super::shared;
 use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use image::archive::Format;
 
@@ -13,7 +14,7 @@ pub static COMMAND: Command = Command {
     aliases: &["image save"],
     flags: &[&[
         Flag::value("format", "string", "Kind of archive (docker-archive|oci-archive)").default("\"docker-archive\""),
-        Flag::value("output", "string", "File to write, in place of STDOUT").short('o'),
+        shared::OUTPUT,
     ]],
     absent: &["platform"],
     positional: Positional::at_least(1),
@@ -38,8 +39,7 @@ pub fn read(parsed: Parsed) -> Result<Save, Misuse> {
         "oci-archive" => Ok(Format::Oci),
         _ => Err("use docker-archive or oci-archive".to_owned()),
     })?;
-    let output = parsed.last("output").filter(|path| !path.is_empty()).map(str::to_owned);
-    Ok(Save { format: format.unwrap_or(Format::Docker), output, images: parsed.arguments })
+    Ok(Save { format: format.unwrap_or(Format::Docker), output: parsed.text("output"), images: parsed.arguments })
 }
 
 #[cfg(test)]

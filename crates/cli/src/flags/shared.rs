@@ -3,6 +3,7 @@
 
 use super::{Flag, Parsed};
 use kernel::signal::Signal;
+use spec::Reference;
 
 /// `--format` of lists.
 pub const LIST_FORMAT: Flag = Flag::value(
@@ -42,15 +43,48 @@ pub const PLATFORM: Flag = Flag::value(
 pub const TLS_VERIFY: Flag =
     Flag::switch("tls-verify", "Require HTTPS and a valid certificate from the registry; BRIG_INSECURE_REGISTRIES (HOST[:PORT], separated by commas) names registries that need neither").default("true");
 
-/// `-t` of stop and restart.
-pub const STOP_TIMEOUT: Flag =
-    Flag::value("timeout", "int", "Seconds to wait before the kill (-1: for ever)").short('t');
+/// `-f` of lists.
+pub const LIST_FILTER: Flag = Flag::value("filter", "filter", "List only those that match (KEY=VALUE)").short('f');
 
-/// The older long name of `STOP_TIMEOUT`.
-pub const STOP_TIME: Flag = Flag::value("time", "int", "The same as --timeout");
+/// `--filter` and `--force` of the prunes.
+pub const PRUNE: [Flag; 2] = [
+    Flag::value("filter", "filter", "Take only those that match (e.g. \"label=<label>\")"),
+    Flag::switch("force", "Go ahead without asking").short('f'),
+];
+
+/// `--sig-proxy` of everything that attaches.
+pub const SIG_PROXY: Flag = Flag::switch("sig-proxy", "Pass signals on to the container").default("true");
+
+/// What `run`, `create` and `exec` say alike about a process.
+pub const PROCESS: [Flag; 6] = [
+    Flag::value("env", "list", "Environment variable for the process").short('e'),
+    Flag::value("env-file", "list", "File with one environment variable a line"),
+    Flag::switch("interactive", "Leave STDIN open, whether connected or not").short('i'),
+    Flag::switch("tty", "Give the process a terminal").short('t'),
+    Flag::value("user", "string", "User to run as: <name|uid>[:<group|gid>]").short('u'),
+    Flag::value("workdir", "string", "Directory to start in").short('w'),
+];
+
+/// `--restart`.
+pub const RESTART: Flag = Flag::value("restart", "string", "When to start again after the process has ended");
+
+/// `--change` and `--message` of what makes an image.
+pub const NEW_IMAGE: [Flag; 2] = [
+    Flag::value("change", "list", "Dockerfile line that alters the new image's settings").short('c'),
+    Flag::value("message", "string", "Comment to keep in the image's history").short('m'),
+];
+
+/// `-o` of what writes an archive.
+pub const OUTPUT: Flag = Flag::value("output", "string", "File to write, in place of STDOUT").short('o');
 
 /// `-s`.
 pub const SIGNAL: Flag = Flag::value("signal", "string", "Name or number of the signal to send").short('s');
+
+/// The name for a new image, the second argument of `commit` and `import`; `None` where it is left out.
+pub fn new_name(parsed: &Parsed) -> Result<Option<Reference>, super::Misuse> {
+    let name = parsed.arguments.get(1).filter(|name| !name.is_empty());
+    name.map(|name| Reference::parse(name).map_err(|error| parsed.refusal(error.to_string()))).transpose()
+}
 
 /// A platform such as `linux/arm64`.
 pub fn platform(text: &str) -> Result<spec::Platform, String> {
@@ -67,10 +101,4 @@ pub fn detach_keys(parsed: &Parsed) -> Result<Vec<u8>, super::Misuse> {
     let typed = parsed
         .meaning("detach-keys", |text| engine::attach::parse_detach_keys(text).map_err(|error| error.to_string()))?;
     Ok(typed.unwrap_or_else(|| vec![16, 17]))
-}
-
-/// Seconds of `--timeout` or its older name.
-pub fn stop_timeout(parsed: &Parsed) -> Result<Option<i64>, super::Misuse> {
-    let seconds = parsed.one("timeout", super::value::number::signed)?;
-    Ok(seconds.or(parsed.one("time", super::value::number::signed)?))
 }

@@ -15,7 +15,7 @@ pub static COMMAND: Command = Command {
         Flag::switch("attach", "Show its output and pass signals on").short('a'),
         shared::DETACH_KEYS,
         Flag::switch("interactive", "Connect STDIN to the container").short('i'),
-        Flag::switch("sig-proxy", "Pass signals on to the container").default("true"),
+        shared::SIG_PROXY,
     ]],
     absent: &["checkpoint", "checkpoint-dir"],
     positional: Positional::at_least(1),

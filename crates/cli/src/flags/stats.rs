@@ -37,7 +37,7 @@ pub struct Stats {
 pub fn read(parsed: Parsed) -> Stats {
     Stats {
         all: parsed.on("all"),
-        format: parsed.last("format").map(str::to_owned),
+        format: parsed.text("format"),
         no_stream: parsed.on("no-stream"),
         no_trunc: parsed.on("no-trunc"),
         containers: parsed.arguments,

@@ -1,8 +1,9 @@
-//! `brig stop`.
-//! The table that parser and help read, and the flags as typed values for `command/stop.rs`.
+//! `brig stop`; `restart` takes the same flags and reads them here.
+//! The table that parser and help read, and the flags as typed values for `command/stop.rs` and `command/restart.rs`.
 
 use super::shared;
-use super::{Command, Example, Misuse, Parsed, Positional};
+use super::value::number;
+use super::{Command, Example, Flag, Misuse, Parsed, Positional};
 use kernel::signal::Signal;
 
 /// The command.
@@ -12,14 +13,18 @@ pub static COMMAND: Command = Command {
     about: "Ask running containers to end, and kill those that do not",
     details: "",
     aliases: &["container stop"],
-    flags: &[&[shared::SIGNAL, shared::STOP_TIMEOUT, shared::STOP_TIME]],
+    flags: &[&[
+        shared::SIGNAL,
+        Flag::value("timeout", "int", "Seconds to wait before the kill (-1: for ever)").short('t'),
+        Flag::value("time", "int", "The same as --timeout"),
+    ]],
     absent: &[],
     positional: Positional::at_least(1),
     flags_first: false,
     examples: &[Example { about: "Give a container a minute to end by itself", line: "brig stop -t 60 db" }],
 };
 
-/// What `stop` was asked for.
+/// What `stop` or `restart` was asked for.
 pub struct Stop {
     pub containers: Vec<String>,
     /// Instead of the container's own stop signal.
@@ -31,9 +36,15 @@ pub struct Stop {
 pub fn read(parsed: Parsed) -> Result<Stop, Misuse> {
     Ok(Stop {
         signal: parsed.meaning("signal", shared::signal)?,
-        timeout_seconds: shared::stop_timeout(&parsed)?,
+        timeout_seconds: timeout(&parsed)?,
         containers: parsed.arguments,
     })
+}
+
+/// Seconds of `--timeout`, or of its older name.
+fn timeout(parsed: &Parsed) -> Result<Option<i64>, Misuse> {
+    let seconds = parsed.one("timeout", number::signed)?;
+    Ok(seconds.or(parsed.one("time", number::signed)?))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! "Did you mean": the known name nearest to a mistyped one. Used by `parse.rs` for flags and by `main.rs` for commands.
+//! "Did you mean": the known name nearest to a mistyped one. Used by `parse.rs` for flags and by `command/help.rs` for commands.
 //! A wrong guess is worse than none, so the distance allowed is small.
 
 /// The nearest of `names` within two edits (one for names of up to three letters), or one that `typed` begins.

@@ -20,7 +20,7 @@ pub static COMMAND: Command = Command {
 
 /// The `--format` of `version`.
 pub fn read(parsed: &Parsed) -> Option<String> {
-    parsed.last("format").map(str::to_owned)
+    parsed.text("format")
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub static LS: Command = Command {
     about: "Show the volumes there are",
     aliases: &["volume list"],
     flags: &[&[
-        Flag::value("filter", "filter", "List only those that match (e.g. \"dangling=true\")").short('f'),
+        shared::LIST_FILTER,
         shared::LIST_FORMAT,
         Flag::switch("quiet", "Print the names and nothing else").short('q'),
     ]],
@@ -71,11 +71,7 @@ pub static PRUNE: Command = Command {
     usage: &["[OPTIONS]"],
     about: "Clear away volumes that no container uses",
     aliases: &[],
-    flags: &[&[
-        Flag::switch("all", "Include volumes that have a name").short('a'),
-        Flag::value("filter", "filter", "Take only those that match (e.g. \"label=<label>\")"),
-        Flag::switch("force", "Go ahead without asking").short('f'),
-    ]],
+    flags: &[&shared::PRUNE, &[Flag::switch("all", "Include volumes that have a name").short('a')]],
     absent: &[],
     positional: Positional::NONE,
     examples: &[Example { about: "Anonymous volumes that containers left behind", line: "brig volume prune -f" }],
@@ -115,11 +111,7 @@ pub struct Ls {
 
 /// Reads the flags of `volume ls`.
 pub fn read_ls(parsed: &Parsed) -> Result<Ls, Misuse> {
-    Ok(Ls {
-        filters: parsed.each("filter", pair::filter)?,
-        format: parsed.last("format").map(str::to_owned),
-        quiet: parsed.on("quiet"),
-    })
+    Ok(Ls { filters: parsed.each("filter", pair::filter)?, format: parsed.text("format"), quiet: parsed.on("quiet") })
 }
 
 /// What `volume rm` was asked for.
