@@ -11,7 +11,8 @@ use std::path::Path;
 /// Levels that are walked down; what lies deeper is moved up to the top first.
 const DEPTH_MAX: u32 = 64;
 
-/// Removes `path` and all in it; `ENOENT` when there is none.
+/// Removes `path` and all in it; `ENOENT` when there is none. Two may remove the same tree at once: for both it is gone
+/// afterwards.
 pub fn tree(path: &Path) -> Result<()> {
     tree_at(CWD, path)
 }
@@ -26,6 +27,8 @@ pub fn tree_at(parent: impl AsFd, path: &Path) -> Result<()> {
         match unlinkat(parent, path, AtFlags::REMOVEDIR) {
             // What was moved up meanwhile, or somebody has written.
             Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+            // Somebody else was faster with the last name.
+            Err(Errno::NOENT) => return Ok(()),
             result => return result.during_at("remove", path),
         }
     }
@@ -49,7 +52,10 @@ fn empty(top: &OwnedFd, directory: &OwnedFd, depth: u32, moved: &mut u64) -> rus
             move_up(top, directory, name, moved)?;
             continue;
         }
-        let child = openat(directory, name, FLAGS, Mode::empty())?;
+        let child = match openat(directory, name, FLAGS, Mode::empty()) {
+            Err(Errno::NOENT) => continue,
+            opened => opened?,
+        };
         empty(top, &child, depth - 1, moved)?;
         match unlinkat(directory, name, AtFlags::REMOVEDIR) {
             // The next round from the top sees what is in it by now.
@@ -66,6 +72,7 @@ fn move_up(top: &OwnedFd, directory: &OwnedFd, name: &std::ffi::CStr, moved: &mu
         match renameat(directory, name, top, format!(".deep-{moved}")) {
             // The tree has such a name itself.
             Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
+            Err(Errno::NOENT) => return Ok(()),
             result => return result,
         }
     }
@@ -91,5 +98,24 @@ mod tests {
         assert!(!path.exists());
         assert_eq!(tree(&path).unwrap_err().errno, Errno::NOENT);
         assert!(Path::new("/etc/passwd").exists());
+    }
+
+    #[test]
+    fn two_removers_do_not_stop_each_other() {
+        let path = std::env::temp_dir().join(format!("brig-remove-twice-{}", std::process::id()));
+        for round in 0..20 {
+            for directory in 0..40 {
+                std::fs::create_dir_all(path.join(format!("{directory}/a/b"))).unwrap();
+            }
+            std::thread::scope(|scope| {
+                for _ in 0..3 {
+                    scope.spawn(|| match tree(&path) {
+                        Err(error) if error.errno == Errno::NOENT => assert!(!path.exists(), "round {round}: {error}"),
+                        result => result.unwrap(),
+                    });
+                }
+            });
+            assert!(!path.exists(), "round {round}");
+        }
     }
 }
