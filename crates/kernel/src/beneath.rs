@@ -57,11 +57,6 @@ impl Root {
         self.open_file(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())
     }
 
-    /// A descriptor (`O_PATH`) of whatever is at `path`; a link at the end is not followed.
-    pub fn open_path(&self, path: impl AsRef<Path>) -> Result<OwnedFd> {
-        self.open_file(path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())
-    }
-
     /// Splits into the (opened) parent directory and the last name, for calls that act on
     /// names. For the root itself, or a path that ends in `..`, the name is `.`.
     pub fn parent_of(&self, path: impl AsRef<Path>) -> Result<(OwnedFd, OsString)> {

@@ -4,6 +4,7 @@
 //! elsewhere, in `seccomp`.
 
 use crate::cgroup::{DeviceKind, DeviceState, Exception};
+use crate::error::last_errno;
 use crate::{Error, Result};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -300,10 +301,6 @@ unsafe fn bpf_mut<T>(command: u32, attributes: &mut T) -> rustix::io::Result<i64
     // SAFETY: as above, and the reference is exclusive.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes as *mut T, size_of::<T>()) };
     if result < 0 { Err(last_errno()) } else { Ok(result) }
-}
-
-fn last_errno() -> Errno {
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
 #[cfg(test)]

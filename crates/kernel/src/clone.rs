@@ -2,10 +2,9 @@
 //! plain case. The child runs a closure and exits with its result, so no frame of the parent
 //! is ever continued twice. Called by `runtime` and by the monitor's start.
 
-use crate::error::{Error, Result};
-use crate::namespace::{self, last_errno};
+use crate::error::{Error, Result, last_errno};
+use crate::namespace;
 use crate::pidfd::PidFd;
-use rustix::io::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::panic::AssertUnwindSafe;
 
@@ -105,23 +104,6 @@ pub fn exit(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Ends the process by `signal`'s default action, so that the parent sees that signal. Falls back to
-/// exit code 128+n when the signal is ignored by the kernel (pid 1 of a pid namespace).
-pub fn exit_by_signal(signal: i32) -> ! {
-    // SAFETY: resetting a disposition and raising a signal touch no memory of ours.
-    unsafe {
-        libc::signal(signal, libc::SIG_DFL);
-        libc::kill(libc::getpid(), signal);
-    }
-    exit(128 + signal)
-}
-
-/// True when the calling process has one thread only, as [`clone3`] wants.
-pub fn is_single_threaded() -> Result<bool> {
-    let stat = rustix::fs::stat("/proc/self/task").map_err(|e: Errno| Error::at("stat", "/proc/self/task", e))?;
-    Ok(stat.st_nlink == 3)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,11 +114,5 @@ mod tests {
         // The closure allocates nothing, so the test harness's threads do no harm.
         let child = fork(|| 42).unwrap();
         assert_eq!(child.pidfd.wait().unwrap(), Exit::Code(42));
-    }
-
-    #[test]
-    fn a_signal_ends_the_child() {
-        let child = fork(|| exit_by_signal(libc::SIGTERM)).unwrap();
-        assert_eq!(child.pidfd.wait().unwrap(), Exit::Signal { signal: libc::SIGTERM, core_dumped: false });
     }
 }

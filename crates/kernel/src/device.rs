@@ -8,8 +8,6 @@ use std::os::fd::AsFd;
 
 /// `/dev/null` is this character device on every Linux (admin-guide/devices.txt).
 pub const NULL: Number = Number { major: 1, minor: 3 };
-/// `/dev/ptmx` and each devpts instance's own `ptmx`.
-pub const PTMX: Number = Number { major: 5, minor: 2 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Number {

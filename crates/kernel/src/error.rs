@@ -63,6 +63,11 @@ impl<T> Context<T> for std::io::Result<T> {
     }
 }
 
+/// What the system call made last on this thread has failed with, for those that are made through `libc`.
+pub(crate) fn last_errno() -> rustix::io::Errno {
+    errno_of(&std::io::Error::last_os_error())
+}
+
 fn errno_of(error: &std::io::Error) -> rustix::io::Errno {
     rustix::io::Errno::from_io_error(error).unwrap_or(rustix::io::Errno::IO)
 }

@@ -1,8 +1,7 @@
 //! execve(2) and what must be right just before it: argument vectors laid out ahead, signals reset,
 //! descriptors closed. Called by `runtime` in the child and by `self_exe`.
 
-use crate::error::{Context, Result};
-use crate::namespace::last_errno;
+use crate::error::{Context, Result, last_errno};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -113,14 +112,8 @@ pub fn keep_only(stdio: [BorrowedFd<'_>; 3], other: BorrowedFd<'_>) -> Result<Ow
     Ok(other)
 }
 
-/// Closes every descriptor, for a process that only waits from now on. As with [`keep_only`], nothing
-/// that the caller names may be used or dropped afterwards.
-pub fn close_all() -> Result<()> {
-    close_from(0)
-}
-
 fn close_from(first: libc::c_int) -> Result<()> {
-    // SAFETY: close_range takes integers only; the public functions pass the duty on.
+    // SAFETY: close_range takes integers only; `keep_only` passes the duty on.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first as libc::c_uint, libc::c_uint::MAX, 0) };
     if result == 0 { Ok(()) } else { Err(last_errno()) }.during("close descriptors")
 }

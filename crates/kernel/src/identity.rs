@@ -1,8 +1,7 @@
 //! Who the process is: user, groups, file mode mask, session and session keyring. The calls act on the
 //! calling thread as the kernel does; the process has one thread where this is used (`runtime`).
 
-use crate::error::{Context, Result};
-use crate::namespace::last_errno;
+use crate::error::{Context, Result, last_errno};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};

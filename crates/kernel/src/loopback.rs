@@ -1,8 +1,7 @@
 //! Brings up `lo` in the calling process's network namespace (netdevice(7)): a new namespace has it
 //! down, and programs expect 127.0.0.1 to answer.
 
-use crate::error::{Context, Result};
-use crate::namespace::last_errno;
+use crate::error::{Context, Result, last_errno};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use std::os::fd::AsRawFd;
 

@@ -1,15 +1,13 @@
 //! Mounts as descriptors (fsopen(2), open_tree(2), move_mount(2), mount_setattr(2)): a mount is
 //! made detached, given its attributes, and only then attached at a place that is itself held
-//! by descriptor, so no path is looked up twice. The classic mount(2) calls serve where paths are
-//! ours. Called by `overlay`, `runtime` and `self_exe`.
+//! by descriptor, so no path is looked up twice. Called by `overlay`,
+//! `runtime` and `self_exe`.
 
-use crate::error::{Context, Error, Result};
-use crate::namespace::{Kind, Set, last_errno};
+use crate::error::{Context, Error, Result, last_errno};
+use crate::namespace::{Kind, Set};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxAttributes, StatxFlags, openat};
 use rustix::io::Errno;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
-};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -253,11 +251,6 @@ impl Filesystem {
         self.checked(result, key)
     }
 
-    pub fn set_fd(self, key: &str, fd: impl AsFd) -> Result<Filesystem> {
-        let result = rustix::mount::fsconfig_set_fd(&self.fd, key, fd);
-        self.checked(result, key)
-    }
-
     /// Creates the file system and a detached mount of it.
     pub fn mount(self, attributes: Attributes) -> Result<Mount> {
         let created = rustix::mount::fsconfig_create(&self.fd);
@@ -294,21 +287,9 @@ impl Filesystem {
     }
 }
 
-/// mount(2) with option text, for kernels or file systems that the newer calls do not serve.
-pub fn mount(source: &str, target: &Path, kind: &str, flags: MountFlags, data: &str) -> Result<()> {
-    let data = std::ffi::CString::new(data).map_err(|_| Error::at("mount", target, Errno::INVAL))?;
-    rustix::mount::mount(source, target, kind, flags, Some(data.as_c_str()))
-        .during_at(&format!("mount {kind} on"), target)
-}
-
 /// Changes the propagation of the mount at `path`, or of all mounts below it too.
 pub fn set_propagation(path: &Path, propagation: Propagation, recursive: bool) -> Result<()> {
     set_attributes_at(CWD, path, Attributes::NONE, Attributes::NONE, Some(propagation), recursive)
-}
-
-/// Takes the mount at `path` out of sight at once; it ends when its last user is gone.
-pub fn umount_detach(path: &Path) -> Result<()> {
-    rustix::mount::unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW).during_at("unmount", path)
 }
 
 #[cfg(test)]

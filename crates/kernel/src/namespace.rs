@@ -2,8 +2,7 @@
 //! New namespaces of a new process are made by [`crate::clone`]; user-namespace mappings are
 //! written here by the parent. Which namespaces a container gets is decided by `runtime`.
 
-use crate::error::{Context, Error, Result};
-use rustix::io::Errno;
+use crate::error::{Context, Error, Result, last_errno};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
@@ -137,8 +136,8 @@ pub struct IdMapping {
     pub size: u32,
 }
 
-/// Writes the user and group mappings of the new user namespace that `pid` is in. Without
-/// CAP_SETGID outside, the caller must have denied setgroups before ([`deny_setgroups`]).
+/// Writes the user and group mappings of the new user namespace that `pid` is in. The caller needs CAP_SETUID and
+/// CAP_SETGID outside of it.
 pub fn write_mappings(pid: i32, users: &[IdMapping], groups: &[IdMapping]) -> Result<()> {
     write_mapping(&format!("/proc/{pid}/gid_map"), groups)?;
     write_mapping(&format!("/proc/{pid}/uid_map"), users)
@@ -148,16 +147,6 @@ fn write_mapping(path: &str, mappings: &[IdMapping]) -> Result<()> {
     let text: String = mappings.iter().map(|m| format!("{} {} {}\n", m.inside, m.outside, m.size)).collect();
     // One write: the kernel accepts a map exactly once.
     std::fs::write(path, text).during_at("write", path)
-}
-
-/// Forbids setgroups(2) in the user namespace of `pid`, which lets an unprivileged parent map groups.
-pub fn deny_setgroups(pid: i32) -> Result<()> {
-    let path = format!("/proc/{pid}/setgroups");
-    std::fs::write(&path, "deny").during_at("write", &path)
-}
-
-pub(crate) fn last_errno() -> Errno {
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
 #[cfg(test)]

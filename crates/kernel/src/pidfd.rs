@@ -1,8 +1,7 @@
 //! Descriptors of processes (pidfd_open(2)): a process that cannot be mistaken for a later one
 //! with the same number. Signals, waiting and poll work on it; `clone` makes them with the process.
 
-use crate::error::{Context, Error, Result};
-use crate::namespace::last_errno;
+use crate::error::{Context, Error, Result, last_errno};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -60,12 +59,6 @@ impl PidFd {
     /// Reaps our child if it has ended; `None` while it runs.
     pub fn try_wait(&self) -> Result<Option<Exit>> {
         self.wait_with(WaitIdOptions::EXITED | WaitIdOptions::NOHANG).during("wait for process")
-    }
-
-    /// How our child ended, without reaping it: its pid stays taken. `None` while it runs.
-    pub fn peek(&self) -> Result<Option<Exit>> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        self.wait_with(options).during("look at process")
     }
 
     /// True once the process has ended, whoever's child it is.

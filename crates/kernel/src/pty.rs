@@ -2,9 +2,9 @@
 //! hostile container, so the slave is taken by ioctl from its master (TIOCGPTPEER, Linux 4.13)
 //! and never by path.
 
+use crate::error::last_errno;
 use crate::{Context, Error, Result};
 use rustix::fs::{Mode, OFlags, openat};
-use rustix::io::Errno;
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
@@ -46,10 +46,6 @@ pub fn set_size(master: impl AsFd, width: u16, height: u16) -> Result<()> {
 /// Makes `slave` the controlling terminal of the calling session leader.
 pub fn make_controlling(slave: impl AsFd) -> Result<()> {
     rustix::process::ioctl_tiocsctty(slave).during("set controlling terminal")
-}
-
-fn last_errno() -> Errno {
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
 #[cfg(test)]

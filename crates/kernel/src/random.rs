@@ -1,6 +1,8 @@
 //! Random bytes for names and ids (getrandom(2)).
 
+use crate::error::last_errno;
 use crate::{Error, Result};
+use rustix::io::Errno;
 
 /// `N` bytes; blocks only while the machine is so early in its boot that there is no entropy.
 pub fn bytes<const N: usize>() -> Result<[u8; N]> {
@@ -12,13 +14,10 @@ pub fn bytes<const N: usize>() -> Result<[u8; N]> {
         let count = unsafe { libc::syscall(libc::SYS_getrandom, rest.as_mut_ptr(), rest.len(), 0) };
         match usize::try_from(count) {
             Ok(count) => filled += count,
-            Err(_) => {
-                let errno = rustix::io::Errno::from_io_error(&std::io::Error::last_os_error());
-                match errno.unwrap_or(rustix::io::Errno::IO) {
-                    rustix::io::Errno::INTR => {}
-                    errno => return Err(Error::new("get random bytes", errno)),
-                }
-            }
+            Err(_) => match last_errno() {
+                Errno::INTR => {}
+                errno => return Err(Error::new("get random bytes", errno)),
+            },
         }
     }
     Ok(buffer)

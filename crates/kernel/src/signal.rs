@@ -1,8 +1,8 @@
 //! Signals: numbers and names (signal(7)), the mask, and signals read from a descriptor
 //! (signalfd(2)) by our loops.
 
+use crate::error::last_errno;
 use crate::{Error, Result};
-use rustix::io::Errno;
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -186,10 +186,6 @@ impl AsFd for SignalFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
-}
-
-fn last_errno() -> Errno {
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
 #[cfg(test)]

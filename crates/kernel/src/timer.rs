@@ -1,5 +1,5 @@
-//! Clocks and timers. Times are nanoseconds: since 1970 for what is shown, since boot for what
-//! is waited for.
+//! The clock and the timers for what is waited for, in nanoseconds since boot. Times that are shown
+//! are `spec::Timestamp`'s.
 
 use crate::{Context, Result};
 use rustix::time::{
@@ -8,17 +8,9 @@ use rustix::time::{
 };
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Nanoseconds since 1970, as `date` shows it.
-pub fn realtime_nanoseconds() -> i64 {
-    nanoseconds(clock_gettime(ClockId::Realtime))
-}
-
 /// Nanoseconds that only grow; for intervals.
 pub fn monotonic_nanoseconds() -> i64 {
-    nanoseconds(clock_gettime(ClockId::Monotonic))
-}
-
-fn nanoseconds(time: Timespec) -> i64 {
+    let time = clock_gettime(ClockId::Monotonic);
     time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 

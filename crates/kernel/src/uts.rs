@@ -1,7 +1,6 @@
 //! Host and domain name of the calling process's UTS namespace (uts_namespaces(7)).
 
-use crate::error::{Context, Result};
-use crate::namespace::last_errno;
+use crate::error::{Context, Result, last_errno};
 
 /// At most 64 bytes (`EINVAL` above). `EPERM` without CAP_SYS_ADMIN over the namespace.
 pub fn set_hostname(name: &str) -> Result<()> {

@@ -22,8 +22,8 @@ pub use layout::Layout;
 pub use resources::{Cpu, Limit, Memory, Resources};
 pub use stats::{CpuStats, IoStats, MemoryStats, PidsStats, Stats};
 
+use crate::Result;
 use crate::signal::Signal;
-use crate::{Context, Result};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -64,29 +64,6 @@ impl Entry {
             }
         }
         Ok(())
-    }
-}
-
-/// Readable (poll, epoll) when the group may have run out of memory, and on version 1 also when the
-/// group is removed. `Cgroup::oom_kills` says what happened; the kernel may still be counting, so
-/// ask it again after a process has ended.
-#[derive(Debug)]
-pub struct OomEvents(OwnedFd);
-
-impl OomEvents {
-    /// Takes the waiting events; does not block.
-    pub fn drain(&self) -> Result<()> {
-        let mut events = [0u8; 4096];
-        match rustix::io::read(&self.0, &mut events) {
-            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
-            Err(errno) => Err(errno).during("read memory events of a cgroup"),
-        }
-    }
-}
-
-impl AsFd for OomEvents {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
     }
 }
 
@@ -153,15 +130,6 @@ impl Cgroup {
     /// such group.
     pub fn oom_kills(&self) -> Result<u64> {
         either!(self.oom_kills())
-    }
-
-    pub fn oom_event_fd(&self) -> Result<OomEvents> {
-        either!(self.oom_event_fd())
-    }
-
-    /// In bytes; `None` is unlimited.
-    pub fn memory_limit(&self) -> Result<Option<u64>> {
-        either!(self.memory_limit())
     }
 
     /// Removes the group and all beneath it; `Ok` when there is none. Waits up to a second for

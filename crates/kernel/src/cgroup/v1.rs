@@ -11,13 +11,12 @@ mod stats;
 
 use crate::cgroup::devices::DeviceState;
 use crate::cgroup::hierarchy::{Controller, Hierarchy};
-use crate::cgroup::{Entry, OomEvents, Resources, Stats, file, tree};
+use crate::cgroup::{Entry, Resources, Stats, file, tree};
 use crate::signal::Signal;
-use crate::{Context, Error, Result};
+use crate::{Error, Result};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::collections::HashSet;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -219,22 +218,6 @@ impl Cgroup {
             todo.extend(tree::children(&dir)?);
         }
         Ok(kills)
-    }
-
-    /// Documentation/admin-guide/cgroup-v1/memory.rst, section 10.
-    pub fn oom_event_fd(&self) -> Result<OomEvents> {
-        use rustix::event::EventfdFlags;
-        let dir = self.find(Controller::Memory)?;
-        let events =
-            rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).during("make eventfd")?;
-        let control = file::open(&dir.join("memory.oom_control"), OFlags::RDONLY)?;
-        file::write(&dir, "cgroup.event_control", &format!("{} {}", events.as_raw_fd(), control.as_raw_fd()))?;
-        Ok(OomEvents(events))
-    }
-
-    pub fn memory_limit(&self) -> Result<Option<u64>> {
-        let Some(dir) = self.directory(Controller::Memory) else { return Ok(None) };
-        file::number(&dir, "memory.limit_in_bytes")
     }
 
     pub fn remove(&self) -> Result<()> {

@@ -7,11 +7,11 @@ mod limits;
 mod stats;
 
 use crate::cgroup::devices::DeviceState;
-use crate::cgroup::{Entry, OomEvents, Resources, Stats, file, tree};
+use crate::cgroup::{Entry, Resources, Stats, file, tree};
 use crate::signal::Signal;
 use crate::{Context, Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{OFlags, inotify};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -202,19 +202,6 @@ impl Cgroup {
     pub fn oom_kills(&self) -> Result<u64> {
         let events = file::read_if_there(&self.dir, "memory.events")?.unwrap_or_default();
         Ok(file::field(&events, "oom_kill").unwrap_or(0))
-    }
-
-    /// The kernel reports changes of this file as modifications (cgroup-v2.rst, "memory.events").
-    pub fn oom_event_fd(&self) -> Result<OomEvents> {
-        let path = self.dir.join("memory.events");
-        let events = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)
-            .during("make inotify descriptor")?;
-        inotify::add_watch(&events, &path, inotify::WatchFlags::MODIFY).during_at("watch", &path)?;
-        Ok(OomEvents(events))
-    }
-
-    pub fn memory_limit(&self) -> Result<Option<u64>> {
-        file::number(&self.dir, "memory.max")
     }
 
     pub fn remove(&self) -> Result<()> {

@@ -2,8 +2,7 @@
 //! no_new_privs, which is `prctl.rs`'s; allocates nothing unless it fails.
 
 use super::program::Program;
-use crate::error::{Error, Result};
-use rustix::io::Errno;
+use crate::error::{Error, Result, last_errno};
 use std::ops::BitOr;
 
 /// Flags of `SECCOMP_SET_MODE_FILTER`, all known since Linux 4.17.
@@ -42,14 +41,15 @@ pub fn load(program: &Program, flags: Flags) -> Result<()> {
     if result == 0 {
         return Ok(());
     }
-    let errno = Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL);
-    Err(Error::new("load the seccomp filter", errno))
+    Err(Error::new("load the seccomp filter", last_errno()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seccomp::program::Instruction;
     use crate::seccomp::{Action, Architecture, Comparison, Policy, Rule, Syscall, Test, compile, named};
+    use rustix::io::Errno;
 
     /// Forks, filters the child with `policy`, and gives what waitpid says of a child that then exits with `status()`.
     fn in_child(policy: &Policy, status: fn() -> i32) -> i32 {
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn a_program_the_kernel_cannot_check_is_refused() {
         // A lone load: the kernel demands a return at the end.
-        let program = Program::from_bytes(&[0x20, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+        let program = Program::new(vec![Instruction { code: 0x20, jump_true: 0, jump_false: 0, operand: 0 }]).unwrap();
         // Nothing is filtered here: the program is refused whatever the thread may do.
         let errno = load(&program, Flags::NONE).unwrap_err().errno;
         assert!(errno == Errno::INVAL || errno == Errno::ACCESS, "{errno}");

@@ -1,4 +1,5 @@
-//! A compiled filter: the instructions as the kernel takes them, and as bytes for a cache or a pipe.
+//! A compiled filter: the instructions as the kernel takes them, within its bounds. `compile.rs` makes it, `load.rs`
+//! hands it over.
 
 use crate::error::{Context, Result};
 use rustix::io::Errno;
@@ -15,8 +16,7 @@ pub(super) struct Instruction {
     pub operand: u32,
 }
 
-pub(super) const INSTRUCTION_BYTES: usize = size_of::<Instruction>();
-const _: () = assert!(INSTRUCTION_BYTES == 8 && size_of::<libc::sock_filter>() == 8);
+const _: () = assert!(size_of::<Instruction>() == 8 && size_of::<libc::sock_filter>() == 8);
 
 /// `BPF_MAXINSNS`
 pub(super) const INSTRUCTIONS_MAX: usize = 4096;
@@ -47,30 +47,6 @@ impl Program {
     pub(super) fn instructions(&self) -> &[Instruction] {
         &self.instructions
     }
-
-    /// In this machine's byte order, eight bytes for each instruction.
-    pub fn as_bytes(&self) -> &[u8] {
-        let bytes = self.instructions.len() * INSTRUCTION_BYTES;
-        // SAFETY: `Instruction` is `repr(C)` with fields of 2 + 1 + 1 + 4 bytes in 8, so it has no padding and every byte
-        // is initialised; the slice lives as long as `self` is borrowed.
-        unsafe { std::slice::from_raw_parts(self.instructions.as_ptr().cast::<u8>(), bytes) }
-    }
-
-    /// From what [`Program::as_bytes`] gave on this machine. `EINVAL` for a length that is not a whole program, `E2BIG` for
-    /// more than 4096 instructions.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Program> {
-        let (whole, rest) = bytes.as_chunks::<INSTRUCTION_BYTES>();
-        if !rest.is_empty() {
-            return Err(Errno::INVAL).during("read a seccomp filter that ends within an instruction");
-        }
-        let decode = |b: &[u8; INSTRUCTION_BYTES]| Instruction {
-            code: u16::from_ne_bytes([b[0], b[1]]),
-            jump_true: b[2],
-            jump_false: b[3],
-            operand: u32::from_ne_bytes([b[4], b[5], b[6], b[7]]),
-        };
-        Program::new(whole.iter().map(decode).collect())
-    }
 }
 
 #[cfg(test)]
@@ -82,18 +58,9 @@ mod tests {
     }
 
     #[test]
-    fn bytes_come_back_as_the_same_program() {
-        let program = program(3).unwrap();
-        assert_eq!(program.as_bytes().len(), 24);
-        assert_eq!(Program::from_bytes(program.as_bytes()).unwrap(), program);
-    }
-
-    #[test]
     fn sizes_are_checked() {
         assert_eq!(program(0).unwrap_err().errno, Errno::INVAL);
         assert!(program(4096).is_ok());
         assert_eq!(program(4097).unwrap_err().errno, Errno::TOOBIG);
-        assert_eq!(Program::from_bytes(&[0; 12]).unwrap_err().errno, Errno::INVAL);
-        assert_eq!(Program::from_bytes(&[]).unwrap_err().errno, Errno::INVAL);
     }
 }
