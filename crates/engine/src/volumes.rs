@@ -21,7 +21,6 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use spec::{ContainerId, Timestamp};
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,11 +57,7 @@ pub struct Pruned {
 
 /// 64 hexadecimal digits.
 pub fn anonymous_name() -> Result<String> {
-    let mut bytes = [0; 32];
-    let path = Path::new("/dev/urandom");
-    let file = std::fs::File::open(path).during_at("open", path)?;
-    (&file).read_exact(&mut bytes).during_at("read", path)?;
-    Ok(ContainerId::random(bytes).as_str().to_owned())
+    Ok(ContainerId::random(kernel::random::bytes()?).as_str().to_owned())
 }
 
 /// Makes a volume, under a random name without `name`. One that exists is returned as it is, as
@@ -236,7 +231,7 @@ fn read(engine: &Engine, name: &str) -> Result<Option<Volume>> {
 fn make(engine: &Engine, volume: &Volume) -> Result<Volume> {
     let volumes = engine.paths().volumes();
     file::make_directory(&volumes)?;
-    let hidden = hidden(&volumes, "new", &volume.name);
+    let hidden = hidden(&volumes, "new", &volume.name)?;
     let result = fill_and_rename(&hidden, &volumes, volume);
     if result.is_err() {
         let _ = std::fs::remove_dir_all(&hidden);
@@ -294,17 +289,22 @@ fn lock(engine: &Engine, name: &str) -> Result<Option<Lock>> {
 /// Hides it with one rename, then removes the files. The caller holds the lock.
 fn take_away(engine: &Engine, name: &str) -> Result<()> {
     let volumes = engine.paths().volumes();
-    let hidden = hidden(&volumes, "old", name);
+    let hidden = hidden(&volumes, "old", name)?;
     let path = volumes.join(name);
     std::fs::rename(&path, &hidden).during_at("remove volume", &path)?;
     Ok(kernel::remove::tree(&hidden)?)
 }
 
-/// A name of this call's own, which says who is at work.
-fn hidden(volumes: &Path, kind: &str, name: &str) -> PathBuf {
+/// A name of this call's own, which says who is at work; free for use.
+fn hidden(volumes: &Path, kind: &str, name: &str) -> Result<PathBuf> {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let call = CALLS.fetch_add(1, Ordering::Relaxed);
-    volumes.join(format!(".{kind}-{}-{call}-{name}", std::process::id()))
+    let path = volumes.join(format!(".{kind}-{}-{call}-{name}", std::process::id()));
+    // A former process of this number may have been killed half-way.
+    match kernel::remove::tree(&path) {
+        Err(error) if error.errno != Errno::NOENT => Err(error.into()),
+        _ => Ok(path),
+    }
 }
 
 /// Finishes what killed processes began: hidden directories whose maker is gone.

@@ -150,6 +150,20 @@ fn a_kill_at_any_point_is_made_good() {
 }
 
 #[test]
+fn what_a_former_process_of_this_number_left_is_in_nobodys_way() {
+    let scratch = Scratch::new("number");
+    let left = |kind: &str, call: u64| scratch.volume(&format!(".{kind}-{}-{call}-vol", std::process::id()));
+    for call in 0..200 {
+        for kind in ["new", "old"] {
+            std::fs::create_dir_all(left(kind, call).join("_data")).unwrap();
+        }
+    }
+    scratch.create("vol").unwrap();
+    remove(&scratch.engine, "vol", false).unwrap();
+    assert_eq!(scratch.names(), [""; 0]);
+}
+
+#[test]
 fn racing_starts_fill_once() {
     let scratch = Scratch::new("race");
     scratch.create("vol").unwrap();
