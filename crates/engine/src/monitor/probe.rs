@@ -19,6 +19,9 @@ const TOKEN_PROCESS: u64 = 7;
 const TOKEN_STDOUT: u64 = 8;
 const TOKEN_STDERR: u64 = 9;
 
+/// What a new pipe holds (pipe(7)).
+const PIPE_BYTES: usize = 64 << 10;
+
 /// The state of health before the first probe; `None` without a check.
 pub fn initial(record: &Record) -> Option<Health> {
     record.process.health.as_ref().map(|_| Health::default())
@@ -162,11 +165,12 @@ fn command(check: &ResolvedHealth) -> Vec<String> {
     }
 }
 
-/// Reads what is there, keeping the beginning; false at the end.
+/// Reads what is there, keeping the beginning; false at the end. No more than a full pipe at a time: a process that
+/// writes without pause must not keep the monitor from everything else.
 fn drain(end: &Option<OwnedFd>, output: &mut Vec<u8>) -> bool {
     let Some(end) = end else { return false };
     let mut buffer = [0; 4096];
-    loop {
+    for _ in 0..PIPE_BYTES / buffer.len() {
         match rustix::io::read(end, &mut buffer) {
             Ok(0) => return false,
             // One byte more than is kept shows the checker that there was more.
@@ -175,5 +179,19 @@ fn drain(end: &Option<OwnedFd>, output: &mut Vec<u8>) -> bool {
             Err(Errno::AGAIN) => return true,
             Err(_) => return false,
         }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_that_never_stops_writing_is_let_alone_and_cut_off() {
+        let endless = std::fs::File::open("/dev/zero").unwrap();
+        let mut output = Vec::new();
+        assert!(drain(&Some(endless.into()), &mut output));
+        assert_eq!(output.len(), OUTPUT_MAX + 1);
     }
 }
