@@ -37,6 +37,10 @@ const TOKEN_LISTENER: u64 = 0;
 const TOKEN_PROCESS: u64 = 1;
 const TOKEN_RESTART: u64 = 5;
 
+/// Reads of up to 64 KiB after the end: more than any pipe holds. Whoever shares the container's pid namespace may have
+/// its output open through /proc and write into it for ever.
+const DRAINS_MAX: u32 = 256;
+
 /// Everything a monitor holds between two events.
 struct Monitor<'e> {
     engine: &'e Engine,
@@ -59,6 +63,8 @@ struct Live {
     stdio: Stdio,
     prober: Option<Prober>,
     since: i64,
+    /// How often a stream was read since the end.
+    drained: u32,
     /// Held past the report of the end: the last one to let go of an overlay waits until everything below it is
     /// on disk, and that should be us and not the container's last process, whose parent waits for it.
     _rootfs: Option<Mount>,
@@ -89,6 +95,7 @@ pub fn run(engine: &Engine, container: Container, begin: Begin, caller: OwnedFd,
         }
         Err(error) => {
             if is_launch {
+                monitor.record_failed_start(&error);
                 let _ = std::fs::remove_dir_all(run_folder);
             }
             drop(monitor);
@@ -176,10 +183,9 @@ impl<'e> Monitor<'e> {
         }
     }
 
-    /// The first start, or one by the restart policy.
+    /// The first start, or one by the restart policy. An error is the caller's to record.
     fn start(&mut self, launch: Launch) -> Result<Live> {
-        let ready = process::create(self.engine, &self.container, &launch)
-            .inspect_err(|error| self.record_failed_start(error))?;
+        let ready = process::create(self.engine, &self.container, &launch)?;
         let before = &self.container.state;
         self.container.state = State {
             status: Status::Running,
@@ -192,23 +198,22 @@ impl<'e> Monitor<'e> {
             health: probe::initial(&self.container.record),
             ..State::default()
         };
-        // Written before the command runs: killed in between, the next command finds the process and ends it.
+        // Written before the command runs: killed in between, the next command finds the process and ends it. And not
+        // before init is ready: `exec` and `cp` believe it, and until the pivot init's root is the host's.
         if let Err(error) = self.container.save_state(self.engine) {
             ready.abandon();
-            self.record_failed_start(&error);
             return Err(error);
         }
-        let (process, stdio) = ready.start().inspect_err(|error| self.record_failed_start(error))?;
+        let (process, stdio) = ready.start()?;
         let pidfd = process.pidfd.as_fd().try_clone_to_owned().map(kernel::pidfd::PidFd::from);
         let cgroup = process.cgroup.clone();
-        self.watch(process, stdio, Some(launch.rootfs)).inspect_err(|error| {
+        self.watch(process, stdio, Some(launch.rootfs)).inspect_err(|_| {
             // It runs, but nobody could look after it.
             if let Ok(pidfd) = pidfd {
                 let _ = pidfd.send_signal(Signal::KILL.number());
                 let _ = pidfd.wait();
             }
             let _ = cgroup.remove();
-            self.record_failed_start(error);
         })
     }
 
@@ -223,7 +228,7 @@ impl<'e> Monitor<'e> {
     fn watch(&mut self, process: Process, stdio: Stdio, rootfs: Option<Mount>) -> Result<Live> {
         self.epoll.add(&process.pidfd, TOKEN_PROCESS, Interest::IN)?;
         let prober = Prober::new(&self.container.record, &self.epoll)?;
-        Ok(Live { process, stdio, prober, since: monotonic_nanoseconds(), _rootfs: rootfs })
+        Ok(Live { process, stdio, prober, since: monotonic_nanoseconds(), drained: 0, _rootfs: rootfs })
     }
 
     /// Handles events until the container has ended and all its output is passed on.
@@ -264,13 +269,14 @@ impl<'e> Monitor<'e> {
     /// What the pipes still hold after the end; false while clients are too far behind to go on.
     fn drain(&mut self, live: &mut Live) -> Result<bool> {
         for token in [TOKEN_STDOUT, TOKEN_STDERR] {
-            loop {
+            while live.drained < DRAINS_MAX {
                 if self.clients.are_behind() {
                     return Ok(false);
                 }
                 if !live.stdio.pump(token, &mut self.log, &mut self.clients)? {
                     break;
                 }
+                live.drained += 1;
             }
         }
         Ok(true)
