@@ -50,7 +50,7 @@ impl Paths {
         self.root.join("skeleton")
     }
 
-    /// FIFOs, socket, monitor lock and generated /etc files of a live container.
+    /// FIFOs, socket and generated /etc files of a live container.
     pub fn run(&self, id: &ContainerId) -> PathBuf {
         self.state.join("containers").join(id.as_str())
     }

@@ -46,16 +46,21 @@ pub fn repair(engine: &Engine, container: Container) -> Result<Option<Container>
             Err(error) => Err(error),
         };
     }
-    bury(engine, &mut container)?;
+    bury(&mut container);
     if container.record.options.lifecycle.auto_remove {
         lifecycle::hide(engine, &container, true)?;
         lifecycle::remove_hidden(engine, &container.record, true)?;
         return Ok(None);
     }
-    if monitor::restarts(&container) {
+    let restarts = monitor::restarts(&container);
+    if restarts {
         container.state.status = Status::Restarting;
         container.state.boot_id = boot_id(); // or every command would take it for an orphan again
-        container.save_state(engine)?;
+    }
+    // One write for the end and what comes of it: killed after an end alone, the restart would be forgotten.
+    container.save_state(engine)?;
+    remove_directory(&engine.paths().run(container.id()))?;
+    if restarts {
         monitor::spawn(engine, &container, Begin::Restart, lock)?;
         return Container::read(engine, container.id());
     }
@@ -68,8 +73,8 @@ fn is_orphaned(engine: &Engine, container: &Container) -> Result<bool> {
     Ok(lives && (container.state.boot_id != boot_id() || monitor::is_dead(engine, container)?))
 }
 
-/// Records the end of a process that is gone, and removes what it left.
-fn bury(engine: &Engine, container: &mut Container) -> Result<()> {
+/// Notes the end of a process that is gone, and ends what it left. The caller saves the state.
+fn bury(container: &mut Container) {
     if let Ok(cgroup) = Layout::detect().and_then(|layout| layout.open(&cgroup_name(container.id()))) {
         container.state.oom_killed |= cgroup.oom_kills().unwrap_or(0) > 0;
         let _ = cgroup.kill(Signal::KILL);
@@ -82,12 +87,11 @@ fn bury(engine: &Engine, container: &mut Container) -> Result<()> {
     }
     container.state.process = None;
     container.state.status = Status::Exited;
-    container.save_state(engine)?;
-    remove_directory(&engine.paths().run(container.id()))
 }
 
 /// Removes half-made and half-removed containers whose maker or remover is dead. Best effort:
-/// what cannot be removed now is tried again by the next command.
+/// what cannot be removed now is tried again by the next command. Of a container that was only being made, anonymous
+/// volumes may be left, which `volume prune` takes.
 pub fn sweep(engine: &Engine) {
     let Ok(entries) = std::fs::read_dir(engine.paths().containers()) else { return };
     for entry in entries.flatten() {
@@ -95,8 +99,9 @@ pub fn sweep(engine: &Engine) {
         if !name.starts_with('.') {
             continue;
         }
-        // Makers and removers hold the lock of the directory.
-        let Ok(Some(_lock)) = Lock::try_exclusive(&entry.path().join("lock")) else { continue };
+        // Makers and removers hold the lock of the directory; a monitor that removes its container has its own.
+        let free = |name: &str| Lock::try_exclusive(&entry.path().join(name)).ok().flatten();
+        let (Some(_lock), Some(_monitor)) = (free("lock"), free(monitor::LOCK)) else { continue };
         let record = file::read_json::<Record>(&entry.path().join("container.json")).ok().flatten();
         match (record, name.starts_with(NEW)) {
             (Some(record), false) => {

@@ -69,8 +69,10 @@ pub fn restarts(container: &Container) -> bool {
 
 /// The lock of the container's monitor. In the container's own folder: the run folder goes with each monitor, and
 /// a lock in a folder that is being removed could be held by two.
+pub const LOCK: &str = "monitor.lock";
+
 pub fn lock_path(engine: &Engine, container: &Container) -> PathBuf {
-    engine.paths().container(container.id()).join("monitor.lock")
+    engine.paths().container(container.id()).join(LOCK)
 }
 
 /// True when no monitor lives.
