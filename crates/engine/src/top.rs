@@ -135,12 +135,14 @@ fn terminal(device: u32) -> String {
 /// The arguments, or the name in brackets where there are none (kernel threads, zombies).
 fn command(arguments: &[u8], name: &str) -> String {
     let words = arguments.strip_suffix(b"\0").unwrap_or(arguments);
-    if words.is_empty() {
-        return format!("[{name}]");
-    }
-    let spaced: Vec<u8> = words.iter().map(|b| if *b == 0 { b' ' } else { *b }).collect();
-    // Nothing that moves the reader's cursor: a process chooses its own arguments.
-    String::from_utf8_lossy(&spaced).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    let text = if words.is_empty() {
+        format!("[{name}]")
+    } else {
+        let spaced: Vec<u8> = words.iter().map(|b| if *b == 0 { b' ' } else { *b }).collect();
+        String::from_utf8_lossy(&spaced).into_owned()
+    };
+    // Nothing that moves the reader's cursor: a process chooses its own arguments and its name.
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// Names from the host's /etc/passwd, as ps shows them: longer than eight letters are cut with a `+`.
@@ -184,6 +186,7 @@ mod tests {
         assert_eq!(command(b"sleep\x0010\0", "sleep"), "sleep 10");
         assert_eq!(command(b"a\x1b[2J\0", "a"), "a?[2J");
         assert_eq!(command(b"", "kthread"), "[kthread]");
+        assert_eq!(command(b"", "\x1b[2J\n"), "[?[2J?]");
         let now = Timestamp::parse("2024-03-01T00:10:00Z").unwrap();
         for (alive, text) in [(60.0, "00:09"), (601.0, "Feb29"), (86400.0 * 100.0, "2023")] {
             assert_eq!(start_time(now, alive), text);
