@@ -28,9 +28,8 @@ pub fn commit(engine: &Engine, container: &Container, options: CommitOptions) ->
     let mut config = config(&container.record, &base.config.config);
     image::change::apply(&mut config, &options.changes)?;
     let (_, upper) = container.layer_directories(engine)?;
-    // A stopped container must not be started or removed under our hands; a running one may end.
-    let _lock = if container.is_running() { None } else { Some(container.lock(engine)?) };
-    let _frozen = if options.pause { Frozen::take(container)? } else { None };
+    let (container, _lock) = container.held_still(engine)?;
+    let _frozen = if options.pause { Frozen::take(&container)? } else { None };
     let image = image::commit::commit(
         engine.store(),
         &Commit {

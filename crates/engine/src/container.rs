@@ -24,7 +24,7 @@ pub struct Container {
 }
 
 impl Container {
-    /// By name, full id, or unambiguous prefix of an id, in this order, as docker does.
+    /// By full id, name, or unambiguous prefix of an id, in this order, as docker does.
     pub fn find(engine: &Engine, name: &str) -> Result<Container> {
         let id = find_id(engine, name)?;
         Container::load(engine, &id)?.ok_or_else(|| no_such(name))
@@ -138,6 +138,24 @@ impl Container {
         Ok(Layout::detect()?.open(&cgroup_name(self.id()))?)
     }
 
+    /// For work on the files from outside: the container as it is, and its lock if it does not run, so that nobody
+    /// starts or removes it meanwhile.
+    pub(crate) fn held_still(&self, engine: &Engine) -> Result<(Container, Option<Lock>)> {
+        if self.is_running() {
+            return Ok((self.clone(), None));
+        }
+        let (now, lock) = self.locked(engine)?;
+        let lock = if now.is_running() { None } else { Some(lock) };
+        Ok((now, lock))
+    }
+
+    /// The lock, and the container as it is on record then. Unrepaired: a repair takes the lock itself.
+    pub(crate) fn locked(&self, engine: &Engine) -> Result<(Container, Lock)> {
+        let lock = self.lock(engine)?;
+        let now = Container::read(engine, self.id())?.ok_or_else(|| no_such(self.name()))?;
+        Ok((now, lock))
+    }
+
     /// Held while the definition or the life of the container changes hands.
     pub fn lock(&self, engine: &Engine) -> Result<Lock> {
         let path = engine.paths().container(self.id()).join("lock");
@@ -174,7 +192,10 @@ fn find_id(engine: &Engine, name: &str) -> Result<ContainerId> {
     if wanted.is_empty() || wanted.contains('/') {
         return Err(no_such(name));
     }
-    if let Ok(id) = ContainerId::parse(wanted) {
+    // A name may look like an id.
+    if let Ok(id) = ContainerId::parse(wanted)
+        && engine.paths().container(&id).is_dir()
+    {
         return Ok(id);
     }
     if let Ok(target) = std::fs::read_link(engine.paths().name(wanted))

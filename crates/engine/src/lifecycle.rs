@@ -105,8 +105,7 @@ pub fn unpause(_engine: &Engine, container: &Container) -> Result<()> {
 pub fn rename(engine: &Engine, container: &Container, new: &str) -> Result<()> {
     let new = new.strip_prefix('/').unwrap_or(new);
     validate::container_name(new)?;
-    let _lock = container.lock(engine)?;
-    let mut now = Container::read(engine, container.id())?.ok_or_else(|| no_such(container.name()))?;
+    let (mut now, _lock) = container.locked(engine)?;
     if now.record.name == new {
         return Err(Error::Invalid(format!("Renaming a container with the same name as its current name: {new}")));
     }

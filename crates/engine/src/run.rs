@@ -3,7 +3,7 @@
 //! calls `prepare` again for each restart.
 
 use crate::attach::{Client, Streams, connect};
-use crate::container::{Container, no_such};
+use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::lifecycle::{self, Remove};
@@ -36,8 +36,8 @@ pub fn start_new(engine: &Engine, container: &mut Container, streams: Streams) -
 
 /// Starts a container; one that runs already is only attached to. `Ok` means that its command has been executed.
 pub fn start(engine: &Engine, container: &mut Container, streams: Streams) -> Result<Client> {
-    let lock = container.lock(engine)?;
-    *container = Container::read(engine, container.id())?.ok_or_else(|| no_such(container.name()))?;
+    let (now, lock) = container.locked(engine)?;
+    *container = now;
     if matches!(container.state.status, Status::Running | Status::Restarting) {
         return connect(engine, container, streams);
     }

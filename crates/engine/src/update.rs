@@ -11,9 +11,7 @@ use crate::{oci_spec, validate};
 /// Applies the fields of `asked` that are `Some`, and `restart`. `Invalid` when they do not fit
 /// together with what the container has; nothing is changed then.
 pub fn update(engine: &Engine, container: &Container, asked: &Resources, restart: Option<Restart>) -> Result<()> {
-    let _lock = container.lock(engine)?;
-    let mut container = container.clone();
-    container.refresh(engine)?;
+    let (mut container, _lock) = container.locked(engine)?;
     let cannot = |error: Error| reworded(error, &format!("Cannot update container {}: ", container.id()));
     let options = &container.record.options;
     if restart.is_some_and(|policy| policy != Restart::No) && options.lifecycle.auto_remove {

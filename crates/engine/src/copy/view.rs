@@ -60,14 +60,7 @@ impl Resolved {
 
 impl View {
     pub fn open(engine: &Engine, container: &Container) -> Result<View> {
-        let (mut lock, mut container) = (None, container.clone());
-        if !container.is_running() {
-            lock = Some(container.lock(engine)?);
-            container.refresh(engine)?;
-        }
-        if container.is_running() {
-            lock = None;
-        }
+        let (container, lock) = container.held_still(engine)?;
         Ok(View {
             root: container.rootfs(engine)?,
             mounts: mounts(engine, &container),
