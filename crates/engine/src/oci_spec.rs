@@ -19,7 +19,7 @@ use spec::runtime::{ConsoleSize, Linux, Namespace, NamespaceKind, Process, Spec,
 use std::path::Path;
 
 pub use resources::{limits, resources};
-pub use security::{capabilities, program, rlimits, seccomp};
+pub use security::{CAPABILITY_ALL, capabilities, capability_name, program, rlimits, seccomp};
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

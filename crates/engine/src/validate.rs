@@ -2,6 +2,7 @@
 //! range, options that exclude each other, names. Texts are docker's where docker has one.
 
 use crate::error::{Error, Result};
+use crate::oci_spec;
 use crate::options::{Ipc, MountSource, Network, Options, Resources, Restart, Sharing};
 use kernel::capability::Capability;
 use kernel::signal::Signal;
@@ -171,9 +172,8 @@ fn mounts(options: &Options) -> Result<()> {
 
 fn capabilities(names: &[String], flag: &str) -> Result<()> {
     for name in names {
-        let upper = name.to_ascii_uppercase();
-        let full = if upper.starts_with("CAP_") { upper.clone() } else { format!("CAP_{upper}") };
-        if full != "CAP_ALL" && Capability::from_name(&full).is_none() {
+        let full = oci_spec::capability_name(name);
+        if full != oci_spec::CAPABILITY_ALL && Capability::from_name(&full).is_none() {
             return Err(Error::Invalid(format!(
                 "invalid capability \"{name}\" for {flag}: see capabilities(7) for the names"
             )));

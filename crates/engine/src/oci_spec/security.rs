@@ -42,6 +42,15 @@ pub fn capability_set(security: &Security) -> Result<Set> {
     Ok(asked)
 }
 
+/// Docker's word for every capability, as `capability_name` gives it.
+pub const CAPABILITY_ALL: &str = "CAP_ALL";
+
+/// The kernel's name for what users write: with or without `CAP_`, in any case.
+pub fn capability_name(name: &str) -> String {
+    let upper = name.to_ascii_uppercase();
+    if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") }
+}
+
 enum Asked {
     All,
     Some(Set),
@@ -50,9 +59,8 @@ enum Asked {
 fn parse(names: &[String]) -> Result<Asked> {
     let mut set = Set::EMPTY;
     for name in names {
-        let upper = name.to_ascii_uppercase();
-        let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
-        if full == "CAP_ALL" {
+        let full = capability_name(name);
+        if full == CAPABILITY_ALL {
             return Ok(Asked::All);
         }
         let capability =
