@@ -155,7 +155,7 @@ fn documents_that_are_no_images() {
     let schema1 = r#"{"schemaVersion":1,"name":"x","fsLayers":[]}"#;
     let (error, _) = failure(move |_, _| {
         Reply::new(200, schema1)
-            .with("content-type", media_type::DOCKER_SCHEMA1)
+            .with("content-type", "application/vnd.docker.distribution.manifest.v1+prettyjws")
             .with("docker-content-digest", format!("sha256:{}", "0".repeat(64)))
     });
     assert!(error.to_string().contains("outdated schema 1"), "{error}");
