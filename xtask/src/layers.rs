@@ -35,7 +35,6 @@ pub const LAYERS: &[Layer] = &[
 pub const OWNERS: &[(&str, &[&str])] = &[
     ("flate2", &["image"]),
     ("hyper", &["cri", "docker"]),
-    ("lexopt", &["cli"]),
     ("libc", &["kernel"]),
     ("regex-lite", &["engine"]),
     ("rustix", &["cli", "engine", "image", "kernel", "runtime"]),

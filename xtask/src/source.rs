@@ -1,4 +1,4 @@
-//! One Rust source file as the rules see it: its crate, its module path, and each line split in
+//! One Rust source file as the rules see it: its path, its crate, and each line split in
 //! what the compiler reads (string contents blanked), the strings, and whether the line belongs
 //! to a test. Keeps rules from tripping over a word in a comment or in a message.
 
