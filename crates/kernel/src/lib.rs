@@ -30,6 +30,8 @@ pub mod uts;
 // Files: what `image` needs.
 pub mod beneath;
 pub mod disk;
+pub mod erofs;
+pub mod loop_device;
 pub mod overlay;
 pub mod remove;
 pub mod xattr;

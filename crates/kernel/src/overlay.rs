@@ -1,8 +1,11 @@
 //! Overlay mounts (Documentation/filesystems/overlayfs.rst), made detached: nothing of them is
 //! visible on the host. Called by `image/rootfs.rs`.
 //!
-//! Layers are handed over one by one (`lowerdir+`, Linux 6.5); on older kernels as one text, and
-//! where that text would be longer than the kernel takes, through short names in /proc.
+//! Layers are handed over one by one (`lowerdir+`, Linux 6.5); on older kernels as one text. A lower directory may be a
+//! detached mount too, by its name `/proc/self/fd/N`: Linux takes those since 6.15. What the kernel does not take so
+//! is made in a mount namespace of its own (`overlay/apart.rs`).
+
+mod apart;
 
 use crate::error::{Context, Error, Result};
 use crate::mount::{Attributes, Filesystem, Mount};
@@ -45,16 +48,28 @@ pub fn mount(lower: &[PathBuf], upper: Option<Upper<'_>>, read_only: bool) -> Re
     if let Some(upper) = upper.filter(|upper| upper.volatile) {
         forget_volatile(upper.work)?;
     }
+    if !crate::machine::kernel_is_at_least(6, 15) && lower.iter().any(|path| is_descriptor(path)) {
+        return apart::mount(lower, upper, attributes);
+    }
     if let ([only], None) = (lower, upper) {
-        let mount = Mount::bind(only, false)?;
-        mount.set_attributes(Attributes::READ_ONLY, Attributes::NONE, None, false)?;
-        return Ok(mount);
+        return bind_read_only(only);
     }
     match mount_one_by_one(lower, upper, attributes) {
         // EINVAL: the option is unknown before 6.5. Anything else would fail the other way too.
         Err(error) if error.errno == Errno::INVAL => mount_as_text(lower, upper, attributes),
         result => result,
     }
+}
+
+/// Whether the name is that of a descriptor, which may be a detached mount.
+fn is_descriptor(path: &Path) -> bool {
+    path.starts_with("/proc/self/fd")
+}
+
+fn bind_read_only(path: &Path) -> Result<Mount> {
+    let mount = Mount::bind(path, false)?;
+    mount.set_attributes(Attributes::READ_ONLY, Attributes::NONE, None, false)?;
+    Ok(mount)
 }
 
 /// A volatile mount leaves a mark that forbids the next one, for what was written may be incomplete after a power
@@ -73,23 +88,34 @@ fn mount_one_by_one(lower: &[PathBuf], upper: Option<Upper<'_>>, attributes: Att
     for directory in lower {
         overlay = overlay.set_string("lowerdir+", short(directory, &mut held)?.as_os_str())?;
     }
+    let overlay = with_inode_numbers(overlay, lower, upper)?;
     with_upper(overlay, upper, &mut held)?.mount(attributes)
+}
+
+/// Layers on several file systems: without this option their files show different devices, and programs that stay
+/// on one file system (`tar --one-file-system`) leave them out; nor would an inode keep its number when it is
+/// written to.
+fn with_inode_numbers(overlay: Filesystem, lower: &[PathBuf], upper: Option<Upper<'_>>) -> Result<Filesystem> {
+    if is_on_one_file_system(lower, upper) { Ok(overlay) } else { overlay.set_string("xino", "on") }
+}
+
+fn is_on_one_file_system(lower: &[PathBuf], upper: Option<Upper<'_>>) -> bool {
+    let device = |path: &Path| rustix::fs::stat(path).map(|stat| stat.st_dev).ok();
+    let mut devices = lower.iter().map(PathBuf::as_path).chain(upper.map(|upper| upper.directory)).map(device);
+    let first = devices.next();
+    devices.all(|device| Some(device) == first)
 }
 
 /// `:` separates lowers in the text and `\` escapes, so those in a path get a `\`.
 fn mount_as_text(lower: &[PathBuf], upper: Option<Upper<'_>>, attributes: Attributes) -> Result<Mount> {
-    let mut held = Vec::new();
-    let mut text = join_escaped(lower.iter().map(PathBuf::as_path));
-    if text.len() >= OPTION_LENGTH_MAX {
-        let short: Result<Vec<PathBuf>> = lower.iter().map(|d| through_descriptor(d, &mut held)).collect();
-        text = join_escaped(short?.iter().map(PathBuf::as_path));
-    }
-    if text.len() >= OPTION_LENGTH_MAX {
-        let action = format!("mount overlay of {} layers (kernels before 6.5 take fewer)", lower.len());
-        return Err(Error::new(action, Errno::NAMETOOLONG));
+    let text = join_escaped(lower.iter().map(PathBuf::as_path));
+    // These kernels know no way to say that a comma is meant.
+    if text.len() >= OPTION_LENGTH_MAX || text.contains(&b',') {
+        return apart::mount(lower, upper, attributes);
     }
     let overlay = Filesystem::open("overlay")?.set_string("lowerdir", OsStr::from_bytes(&text))?;
-    with_upper(overlay, upper, &mut held)?.mount(attributes)
+    let overlay = with_inode_numbers(overlay, lower, upper)?;
+    with_upper(overlay, upper, &mut Vec::new())?.mount(attributes)
 }
 
 fn with_upper(overlay: Filesystem, upper: Option<Upper<'_>>, held: &mut Vec<OwnedFd>) -> Result<Filesystem> {
