@@ -101,7 +101,9 @@ impl Reference {
             return self.name();
         }
         let official = self.repository.strip_prefix("library/").filter(|rest| !rest.contains('/'));
-        official.unwrap_or(&self.repository).to_owned()
+        let short = official.unwrap_or(&self.repository);
+        // `docker.io/ghcr.io/x` must not be taken for what is at ghcr.io.
+        if split_registry(short) == (DEFAULT_REGISTRY, short) { short.to_owned() } else { self.name() }
     }
 
     /// The whole reference as users write it: `busybox:latest`, `busybox@sha256:…`.
@@ -292,6 +294,9 @@ mod tests {
             ("HOST/x", "HOST/x:latest", "HOST/x:latest"),
             ("ns/a--b__c.d_e", "docker.io/ns/a--b__c.d_e:latest", "ns/a--b__c.d_e:latest"),
             ("library/a/b", "docker.io/library/a/b:latest", "library/a/b:latest"),
+            ("docker.io/ghcr.io/x", "docker.io/ghcr.io/x:latest", "docker.io/ghcr.io/x:latest"),
+            ("docker.io/localhost/x", "docker.io/localhost/x:latest", "docker.io/localhost/x:latest"),
+            ("docker.io/index.docker.io/x", "docker.io/index.docker.io/x:latest", "docker.io/index.docker.io/x:latest"),
             ("x:Tag_.-1", "docker.io/library/x:Tag_.-1", "x:Tag_.-1"),
         ] {
             let reference = Reference::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
