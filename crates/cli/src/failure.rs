@@ -9,6 +9,9 @@ pub type Outcome = Result<u8, Failure>;
 /// Docker's exit code for "the engine failed before the container's command ran".
 pub const ENGINE_FAILED: u8 = 125;
 
+/// What a shell sees of a program that SIGPIPE has ended.
+const READER_GONE: u8 = 128 + 13;
+
 /// A failure, not yet printed unless it says so.
 #[derive(Debug)]
 pub enum Failure {
@@ -35,7 +38,21 @@ impl Failure {
 
     /// An error of the system about a file that the user named.
     pub fn file(action: &str, path: &str, error: &std::io::Error) -> Failure {
-        Failure::message(format!("{action} {path}: {}", crate::flags::value::env::plain(error)))
+        Failure::message(format!("{action} {path}: {}", plain(error)))
+    }
+
+    /// Standard output did not take what was written. A reader that has gone away ends the command as SIGPIPE would,
+    /// without a word.
+    pub fn output(error: &std::io::Error) -> Failure {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Failure::reader_gone(),
+            _ => Failure::file("write to", "standard output", error),
+        }
+    }
+
+    /// Whoever read our output has gone.
+    pub fn reader_gone() -> Failure {
+        Failure::Told(READER_GONE)
     }
 
     /// One line for the user.
@@ -70,6 +87,13 @@ impl Failure {
             Failure::Message(_, code) | Failure::Told(code) => *code,
         }
     }
+}
+
+/// An error of the system without Rust's `(os error N)`.
+pub fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    text[..end].to_lowercase()
 }
 
 impl From<Misuse> for Failure {

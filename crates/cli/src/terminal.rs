@@ -77,7 +77,7 @@ fn with_relay(
             let _ = writeln!(stderr(), "read escape sequence");
             Ok(side.detached_code)
         }
-        Outcome::OutputClosed => Err(Failure::Told(141)),
+        Outcome::OutputClosed => Err(Failure::reader_gone()),
         Outcome::Lost => Err(Failure::Message(
             "the connection to the container was lost; see 'brig ps -a' for how it ended".to_owned(),
             125,

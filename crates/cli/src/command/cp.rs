@@ -5,6 +5,7 @@ use crate::failure::{Failure, Outcome};
 use crate::flags::cp::Place as End;
 use crate::flags::{self, Parsed};
 use crate::globals::Place;
+use crate::output::sink::Sink;
 use engine::Container;
 use engine::copy::{self, CopyOptions};
 use std::path::Path;
@@ -22,13 +23,10 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
             copy::to_container(&engine, &Container::find(&engine, name)?, Path::new(source), path, &options)?;
         }
         (End::Container { name, path }, _) => {
-            if kernel::terminal::is_terminal(std::io::stdout()) {
-                return Err(Failure::message(
-                    "cowardly refusing to write a tar archive to a terminal: redirect standard output",
-                ));
-            }
+            let mut sink = Sink::stdout("redirect it")?;
             let container = Container::find(&engine, name)?;
-            copy::stream_from_container(&engine, &container, path, &mut std::io::stdout().lock(), &options)?;
+            let written = copy::stream_from_container(&engine, &container, path, &mut sink, &options);
+            return sink.finish(written.map_err(Failure::from));
         }
         (_, End::Container { name, path }) => {
             let container = Container::find(&engine, name)?;

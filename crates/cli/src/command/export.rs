@@ -1,10 +1,10 @@
 //! `brig export`.
 //! Streams; nothing is held in memory.
 
-use super::save::Sink;
 use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Parsed};
 use crate::globals::Place;
+use crate::output::sink::Sink;
 use engine::Container;
 
 /// Writes a tar archive to stdout or the file.

@@ -29,11 +29,8 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
         }
         written.is_ok()
     })?;
-    match written.and_then(|()| out.flush()).and_then(|()| errors.flush()) {
-        Ok(()) => Ok(0),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::Told(141)),
-        Err(error) => Err(Failure::file("write to", "standard output", &error)),
-    }
+    let written = written.and_then(|()| out.flush()).and_then(|()| errors.flush());
+    written.map(|()| 0).map_err(|error| Failure::output(&error))
 }
 
 fn write(target: &mut dyn Write, entry: &Entry, timestamps: bool) -> std::io::Result<()> {

@@ -1,6 +1,7 @@
 //! `-e`, `--env-file` and `--label-file`.
 //! The files are read when the flag is, so that a bad line stops the command before anything is made.
 
+use crate::failure::plain;
 use std::path::Path;
 
 /// `KEY=VALUE`, or `KEY` alone, which takes the caller's value. Where there is none `KEY` stays alone: that removes the
@@ -57,13 +58,6 @@ fn lines(path: &str) -> Result<Vec<String>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| format!("invalid utf8 bytes in {path}"))?;
     let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#'));
     Ok(lines.map(str::to_owned).collect())
-}
-
-/// An error of the system without Rust's `(os error N)`.
-pub fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let end = text.find(" (os error").unwrap_or(text.len());
-    text[..end].to_lowercase()
 }
 
 #[cfg(test)]

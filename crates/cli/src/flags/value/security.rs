@@ -1,7 +1,7 @@
 //! `--security-opt`: no-new-privileges and seccomp. Options for AppArmor and SELinux are taken only where they ask for what
 //! brig does anyway, which is nothing; anything else would promise a confinement that does not exist.
 
-use super::env::plain;
+use crate::failure::plain;
 use engine::options::Seccomp;
 
 /// One option.
