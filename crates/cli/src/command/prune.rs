@@ -10,7 +10,7 @@ use engine::lifecycle::Remove;
 use engine::list::Filters;
 use engine::state::Status;
 use std::fmt::Write as _;
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 
 /// Removes all containers that do not run.
 pub fn run(place: &Place, parsed: Parsed) -> Outcome {
@@ -20,20 +20,25 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     if !asked.force && !confirmed("This will remove all stopped containers.")? {
         return Ok(0);
     }
-    let mut removed = Vec::new();
+    let (mut removed, mut reclaimed) = (Vec::new(), 0_u64);
     for container in engine::list::all(&engine)? {
         let stopped = matches!(container.status(), Status::Created | Status::Exited);
         if !stopped || !filters.matches(&engine, &container)? {
             continue;
         }
+        // Measured while it is there; what cannot be measured is removed all the same.
+        let bytes = docker::wire::size::of_container(&engine, &container).map_or(0, |sizes| sizes.writable);
         match engine::lifecycle::remove(&engine, &container, Remove { force: false, volumes: false }) {
-            Ok(()) => removed.push(container.id().to_string()),
+            Ok(()) => {
+                removed.push(container.id().to_string());
+                reclaimed = reclaimed.saturating_add(bytes);
+            }
             // Started or removed by somebody else meanwhile.
             Err(engine::Error::NotFound(_) | engine::Error::Conflict(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    output::print(&report("Containers", &removed, 0))
+    output::print(&report("Containers", &removed, reclaimed))
 }
 
 /// What was deleted, and the space that came free.
@@ -49,7 +54,6 @@ pub fn report(kind: &str, names: &[String], bytes: u64) -> String {
 /// Asks on stdout, reads the answer from stdin; anything but yes is no.
 pub fn confirmed(warning: &str) -> Result<bool, Failure> {
     output::print(&format!("WARNING! {warning}\nAre you sure you want to continue? [y/N] "))?;
-    std::io::stdout().flush().map_err(|error| Failure::file("write to", "standard output", &error))?;
     let mut answer = String::new();
     std::io::stdin()
         .lock()
