@@ -5,11 +5,12 @@ use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Parsed};
 use crate::globals::Place;
 use crate::output;
-use crate::output::context::Row;
+use crate::output::context::{Row, joined};
 use crate::output::listing::{Format, Listing};
 use crate::output::{quote, size, time};
+use docker::wire::word;
 use engine::list::Filters;
-use engine::options::{MountSource, Network};
+use engine::options::MountSource;
 use engine::state::{HealthStatus, Status};
 use engine::{Container, Engine};
 use spec::{Digest, Timestamp};
@@ -88,7 +89,6 @@ impl View<'_> {
         let record = &container.record;
         let command = quote::command_line(&record.process.argv());
         let command = if self.no_trunc { command } else { quote::ellipsis(&command, 20) };
-        let labels: Vec<String> = record.process.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let id = if self.no_trunc { container.id().as_str() } else { container.id().short() };
         let mut columns = vec![
             ("ID", id.to_owned()),
@@ -98,12 +98,12 @@ impl View<'_> {
             ("CreatedAt", time::listed(record.created)),
             ("RunningFor", time::ago(record.created, self.now)),
             ("Ports", String::new()),
-            ("State", state(container).to_owned()),
+            ("State", word::status(container.status()).to_owned()),
             ("Status", status(container, self.now)),
-            ("Labels", labels.join(",")),
+            ("Labels", joined(&record.process.labels)),
             ("LocalVolumes", record.volumes.len().to_string()),
             ("Mounts", self.mounts(container)),
-            ("Networks", network(container).to_owned()),
+            ("Networks", word::network(record.options.namespaces.network).to_owned()),
             ("Platform", String::new()),
             ("ExitCode", container.state.exit_code.to_string()),
             ("Pid", container.pid().unwrap_or(0).to_string()),
@@ -149,27 +149,8 @@ impl View<'_> {
     }
 }
 
-fn network(container: &Container) -> &'static str {
-    match container.record.options.namespaces.network {
-        Network::None => "none",
-        Network::Host => "host",
-    }
-}
-
-/// One word, as in the API.
-fn state(container: &Container) -> &'static str {
-    match container.status() {
-        Status::Created => "created",
-        Status::Running => "running",
-        Status::Paused => "paused",
-        Status::Restarting => "restarting",
-        Status::Removing => "removing",
-        Status::Exited => "exited",
-    }
-}
-
 /// A phrase: `Up 3 minutes (healthy)`, `Exited (0) 5 seconds ago`.
-pub fn status(container: &Container, now: Timestamp) -> String {
+fn status(container: &Container, now: Timestamp) -> String {
     let state = &container.state;
     let up = || time::span(now.since(state.started_at.unwrap_or(now)));
     let ended = || time::ago(state.finished_at.unwrap_or(now), now);

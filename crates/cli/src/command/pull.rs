@@ -117,7 +117,9 @@ impl<W: Write> Screen<W> {
             None => self.layers.push((digest.clone(), current, total)),
         }
         if self.is_terminal {
-            let (current, total) = self.layers.iter().fold((0, 0), |sum, layer| (sum.0 + layer.1, sum.1 + layer.2));
+            // Totals are what the manifest claims.
+            let sum = |of: fn(&(Digest, u64, u64)) -> u64| self.layers.iter().map(of).fold(0, u64::saturating_add);
+            let (current, total) = (sum(|layer| layer.1), sum(|layer| layer.2));
             let _ = write!(self.out, "\r\x1b[KDownloading {} of {}", size::short(current), size::short(total));
             let _ = self.out.flush();
             self.counting = true;

@@ -11,9 +11,6 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let engine = place.engine()?;
     if let [source, target] = parsed.arguments.as_slice() {
         let name = Reference::parse(target).map_err(|error| Failure::message(error.to_string()))?;
-        if name.digest().is_some() {
-            return Err(Failure::message(format!("{target:?}: refusing to create a tag with a digest reference")));
-        }
         let image = engine.store().resolve(source)?;
         engine.store().tag(&image, &name)?;
     }

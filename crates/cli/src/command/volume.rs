@@ -7,7 +7,7 @@ use crate::failure::Outcome;
 use crate::flags::{self, Parsed};
 use crate::globals::Place;
 use crate::output;
-use crate::output::context::Row;
+use crate::output::context::{Row, joined};
 use crate::output::listing::Listing;
 use engine::volumes::{self, Filters, Volume};
 
@@ -47,12 +47,11 @@ pub fn ls(place: &Place, parsed: Parsed) -> Outcome {
 }
 
 fn row(volume: &Volume) -> Row {
-    let labels: Vec<String> = volume.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let unknown = || "N/A".to_owned();
     let columns = [
         ("Name", volume.name.clone()),
         ("Driver", volume.driver.clone()),
-        ("Labels", labels.join(",")),
+        ("Labels", joined(&volume.labels)),
         ("Mountpoint", volume.mountpoint.display().to_string()),
         ("Scope", "local".to_owned()),
         ("Size", unknown()),

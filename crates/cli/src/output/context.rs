@@ -23,6 +23,11 @@ impl Row {
     }
 }
 
+/// The labels as one column: `a=1,b=2`.
+pub fn joined(labels: &BTreeMap<String, String>) -> String {
+    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
 /// How a template sees a row; `type_name` is docker's, for its error message.
 pub struct RowShape<'a> {
     pub labels: &'a BTreeMap<String, String>,
@@ -53,10 +58,6 @@ impl Shape for RowShape<'_> {
     fn escapes_html(&self) -> bool {
         true
     }
-
-    fn is_header(&self) -> bool {
-        false
-    }
 }
 
 /// How a template sees the header line: functions leave the names of columns alone.
@@ -84,10 +85,6 @@ impl Shape for HeaderShape {
 
     fn missing(&self, field: &str) -> String {
         format!("no column {field}")
-    }
-
-    fn escapes_html(&self) -> bool {
-        false
     }
 
     fn is_header(&self) -> bool {

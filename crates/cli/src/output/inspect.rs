@@ -114,20 +114,8 @@ impl Shape for Struct {
         OMITTED.iter().find(|(name, _)| *name == field).map(|(_, kind)| *kind)
     }
 
-    fn method(&self, _name: &str, _arguments: &[&Value]) -> Option<Result<Value, String>> {
-        None
-    }
-
     fn missing(&self, field: &str) -> String {
         format!("map has no entry for key {field:?}")
-    }
-
-    fn escapes_html(&self) -> bool {
-        false
-    }
-
-    fn is_header(&self) -> bool {
-        false
     }
 }
 

@@ -6,6 +6,7 @@ mod host_config;
 pub mod image;
 pub mod size;
 pub mod volume;
+pub mod word;
 
 use serde_json::Value;
 use spec::Timestamp;

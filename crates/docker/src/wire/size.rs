@@ -20,7 +20,7 @@ pub fn of_container(engine: &Engine, container: &Container) -> engine::Result<Si
     let (_, upper) = container.layer_directories(engine)?;
     let writable = of_directory(&upper);
     let image = engine.store().image(&container.record.image_id).map_or(0, |image| image.size(engine.store()));
-    Ok(Sizes { writable, root: writable + image })
+    Ok(Sizes { writable, root: writable.saturating_add(image) })
 }
 
 /// Sum of the regular files below `directory`, each inode once. Files that vanish meanwhile are left out; symbolic links
@@ -35,7 +35,8 @@ fn of_directory(directory: &Path) -> u64 {
             if metadata.is_dir() {
                 pending.push(entry.path());
             } else if metadata.is_file() && (metadata.nlink() == 1 || seen.insert(metadata.ino())) {
-                total += metadata.len();
+                // Sparse files may claim more than there are bytes.
+                total = u64::saturating_add(total, metadata.len());
             }
         }
     }

@@ -222,7 +222,7 @@ fn json(value: &Val<'_>, shape: &dyn Shape) -> String {
 }
 
 /// As Go's encoder does inside of strings of JSON; these letters occur nowhere else in it.
-pub fn escape_html(json: &str) -> String {
+fn escape_html(json: &str) -> String {
     json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 

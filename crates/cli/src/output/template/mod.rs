@@ -1,7 +1,7 @@
 //! Go templates, as `--format` takes them: Go's text/template over JSON values, with docker's functions.
 //! `lex.rs` cuts the text, `parse.rs` makes the tree, `run.rs` walks it, `function.rs` holds the functions and `print.rs`
 //! writes values and verbs as Go's fmt does. Commands use `Template::parse` once and `Template::run` per object; the
-//! prefix `table ` and the word `json` are handled by `output/format.rs` before. Not supported: `define`,
+//! prefix `table ` and the word `json` are handled by `output/listing.rs` before. Not supported: `define`,
 //! `template` and `block`, which one template on a command line has no use for; they give a clear error.
 
 mod function;
@@ -20,13 +20,19 @@ pub trait Shape {
     /// A field that the JSON leaves out when it is empty, but that exists; `None` when there is no such field.
     fn omitted(&self, field: &str) -> Option<Kind>;
     /// A method of the root object, `None` when there is none of that name.
-    fn method(&self, name: &str, arguments: &[&Value]) -> Option<Result<Value, String>>;
+    fn method(&self, _name: &str, _arguments: &[&Value]) -> Option<Result<Value, String>> {
+        None
+    }
     /// The end of the sentence about a field that does not exist.
     fn missing(&self, field: &str) -> String;
     /// Whether `json` escapes `<`, `>` and `&` in whole objects.
-    fn escapes_html(&self) -> bool;
+    fn escapes_html(&self) -> bool {
+        false
+    }
     /// Whether this is the header line of a table: docker's functions then leave their first argument alone.
-    fn is_header(&self) -> bool;
+    fn is_header(&self) -> bool {
+        false
+    }
 }
 
 /// The Go type that a JSON null or object stands for.

@@ -31,14 +31,6 @@ impl Shape for Inspect {
     fn missing(&self, field: &str) -> String {
         format!("map has no entry for key {field:?}")
     }
-
-    fn escapes_html(&self) -> bool {
-        false
-    }
-
-    fn is_header(&self) -> bool {
-        false
-    }
 }
 
 fn data() -> Value {
