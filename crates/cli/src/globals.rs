@@ -1,7 +1,7 @@
 //! What holds for every command: the words of the command line as text, and where brig keeps its things. `--root` and
 //! `--state` come before the command; BRIG_ROOT and BRIG_STATE stand in for them.
 
-use crate::failure::Failure;
+use crate::failure::{ENGINE_FAILED, Failure};
 use engine::Engine;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -29,23 +29,21 @@ pub fn words(arguments: impl Iterator<Item = OsString>) -> Result<Vec<String>, F
 
 /// Takes `--root` and `--state` from the front of `words`.
 pub fn place(words: &mut Vec<String>) -> Result<Place, Failure> {
-    let mut root = None;
-    let mut state = None;
-    while let Some((name @ ("--root" | "--state"), attached)) =
-        words.first().map(|word| word.split_once('=').unwrap_or((word, "")))
-    {
-        let (name, attached) = (name.to_owned(), attached.to_owned());
-        let has_value = words[0].len() > name.len();
-        let count = if has_value { 1 } else { 2 };
-        if words.len() < count {
-            return Err(Failure::Message(format!("flag needs an argument: {name}"), 125));
-        }
-        let value = if has_value { attached } else { words[1].clone() };
-        words.drain(..count);
-        match name.as_str() {
-            "--root" => root = Some(value),
-            _ => state = Some(value),
-        }
+    let (mut root, mut state) = (None, None);
+    while let Some(first) = words.first() {
+        let (name, attached) = match first.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (first.as_str(), None),
+        };
+        let slot = match name {
+            "--root" => &mut root,
+            "--state" => &mut state,
+            _ => break,
+        };
+        let taken = if attached.is_some() { 1 } else { 2 };
+        let missing = || Failure::Message(format!("flag needs an argument: {name}"), ENGINE_FAILED);
+        *slot = Some(attached.or_else(|| words.get(1).cloned()).ok_or_else(missing)?);
+        words.drain(..taken);
     }
     Ok(Place {
         root: directory(root, "BRIG_ROOT", "--root", engine::engine::DEFAULT_ROOT)?,

@@ -9,10 +9,8 @@ use engine::images::PullPolicy;
 use engine::options::{Health, Lifecycle, Mount, Namespaces, Options, Process, Resources, Restart, Security, Storage};
 use std::collections::BTreeMap;
 
-/// The lists of flags that `run` and `create` have alike, one of them their own.
-pub const FLAGS: [&[Flag]; 3] = [&shared::PROCESS, &limits::FLAGS, &OWN];
-
-const OWN: [Flag; 51] = [
+/// Flags of `run` and `create` alike, besides those of a process and the limits.
+pub const FLAGS: [Flag; 51] = [
     Flag::value("annotation", "map", "Annotation for the OCI configuration (KEY=VALUE)"),
     Flag::value("attach", "list", "Stream to connect: STDIN, STDOUT or STDERR").short('a'),
     Flag::value("cap-add", "list", "Capability to grant beyond the usual ones"),
@@ -136,7 +134,7 @@ pub struct Fetch {
     pub quiet: bool,
 }
 
-/// Reads all flags of `FLAGS`.
+/// Reads all flags that `run` and `create` have alike.
 pub fn read(parsed: &Parsed) -> Result<Container, Misuse> {
     let attach = parsed.each("attach", stream)?;
     let options = Options {

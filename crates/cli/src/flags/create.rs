@@ -2,7 +2,7 @@
 //! The table that parser and help read, and the flags as typed values for `command/create.rs`.
 
 use super::container::{self, Container};
-use super::{Command, Example, Misuse, Parsed, Positional};
+use super::{Command, Example, Misuse, Parsed, Positional, limits, shared};
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -11,7 +11,7 @@ pub static COMMAND: Command = Command {
     about: "Make a container without starting it",
     details: "",
     aliases: &["container create"],
-    flags: &container::FLAGS,
+    flags: &[&shared::PROCESS, &limits::FLAGS, &container::FLAGS],
     absent: container::ABSENT,
     positional: Positional::at_least(1),
     flags_first: true,

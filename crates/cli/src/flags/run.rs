@@ -2,8 +2,7 @@
 //! The table that parser and help read, and the flags as typed values for `command/run.rs`.
 
 use super::container::{self, Container};
-use super::shared;
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
+use super::{Command, Example, Flag, Misuse, Parsed, Positional, limits, shared};
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -13,9 +12,9 @@ pub static COMMAND: Command = Command {
     details: "",
     aliases: &["container run"],
     flags: &[
-        container::FLAGS[0],
-        container::FLAGS[1],
-        container::FLAGS[2],
+        &shared::PROCESS,
+        &limits::FLAGS,
+        &container::FLAGS,
         &[
             Flag::switch("detach", "Leave the container running and print its ID").short('d'),
             shared::DETACH_KEYS,
