@@ -29,7 +29,9 @@ pub fn exit(pidfd: &PidFd, id: ProcessId) -> Option<Exit> {
 }
 
 fn zombie_status(id: ProcessId) -> Option<i32> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.pid)).ok()?;
+    // A process may give itself a name that is no text.
+    let stat = std::fs::read(format!("/proc/{}/stat", id.pid)).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
     // The name (field 2) may hold spaces and brackets: count from the last `)`, behind which field 3 comes first.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let (state, start_time, status) = (fields.first()?, fields.get(19)?, fields.get(49)?);
@@ -59,7 +61,8 @@ mod tests {
 
     #[test]
     fn tells_the_status_before_and_after_reaping() {
-        let mut child = std::process::Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
+        let script = "printf 'a) Z \\377' > /proc/self/comm; exit 7";
+        let mut child = std::process::Command::new("sh").args(["-c", script]).spawn().unwrap();
         let id = ProcessId::of(child.id() as i32).unwrap();
         let pidfd = PidFd::open(id.pid).unwrap();
         while !pidfd.has_ended().unwrap() {
