@@ -14,6 +14,7 @@ mod etc_files;
 pub mod exec;
 pub mod export;
 mod file;
+mod filter;
 pub mod images;
 pub mod lifecycle;
 pub mod list;

@@ -4,6 +4,7 @@
 use crate::container::{Container, no_such};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::filter::Label;
 use crate::name_pattern::NamePattern;
 use crate::state::{HealthStatus, Status};
 use kernel::Context;
@@ -51,7 +52,7 @@ pub struct Filters {
     expose: Vec<String>,
     health: Vec<String>,
     ids: Vec<String>,
-    labels: Vec<(String, Option<String>)>,
+    labels: Vec<Label>,
     names: Vec<NamePattern>,
     networks: Vec<String>,
     statuses: Vec<Status>,
@@ -82,10 +83,7 @@ impl Filters {
             "expose" | "publish" => self.expose.push(with_protocol(value)),
             "health" if matches!(value, "starting" | "healthy" | "unhealthy" | "none") => self.health.push(owned),
             "id" => self.ids.push(owned),
-            "label" => self.labels.push(match value.split_once('=') {
-                Some((name, wanted)) => (name.to_owned(), Some(wanted.to_owned())),
-                None => (owned, None),
-            }),
+            "label" => self.labels.push(Label::parse(value)),
             "name" => self.names.push(NamePattern::parse(value)?),
             "network" => self.networks.push(owned),
             "status" => self.statuses.push(parse_status(value).ok_or_else(bad)?),
@@ -109,11 +107,7 @@ impl Filters {
             |wanted: &[String], test: &dyn Fn(&str) -> bool| wanted.is_empty() || wanted.iter().any(|w| test(w));
         Ok(one_of(&self.ids, &|id| record.id.as_str().starts_with(id))
             && self.has_name(&record.name)
-            && self.labels.iter().all(|(name, wanted)| match (process.labels.get(name), wanted) {
-                (Some(value), Some(wanted)) => value == wanted,
-                (Some(_), None) => true,
-                (None, _) => false,
-            })
+            && self.labels.iter().all(|label| label.is_among(&process.labels))
             && (self.statuses.is_empty() || self.statuses.contains(&container.status()))
             && (self.exited.is_empty()
                 || (container.state.status == Status::Exited && self.exited.contains(&container.state.exit_code)))

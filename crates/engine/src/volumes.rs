@@ -149,7 +149,7 @@ pub fn prune(engine: &Engine, all: bool, filters: &Filters) -> Result<Pruned> {
         if !users(engine, &volume.name)?.is_empty() {
             continue;
         }
-        pruned.reclaimed_bytes += size_bytes(&volume.mountpoint);
+        pruned.reclaimed_bytes = pruned.reclaimed_bytes.saturating_add(size_bytes(&volume.mountpoint));
         take_away(engine, &volume.name)?;
         pruned.names.push(volume.name);
     }
@@ -322,9 +322,9 @@ fn sweep(engine: &Engine) {
     }
 }
 
-/// Bytes on disk; what cannot be read counts nothing.
+/// The lengths of all files; what cannot be read counts nothing. Files with holes may be as long as they like.
 fn size_bytes(directory: &Path) -> u64 {
-    let mut total = 0;
+    let mut total = 0u64;
     let mut todo = vec![directory.to_owned()];
     while let Some(directory) = todo.pop() {
         for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
@@ -332,7 +332,7 @@ fn size_bytes(directory: &Path) -> u64 {
             if metadata.is_dir() {
                 todo.push(entry.path());
             } else {
-                total += metadata.len();
+                total = total.saturating_add(metadata.len());
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Docker's filters over images: `dangling label before since reference until`.
 
 use crate::error::{Error, Result};
+use crate::filter::{Label, boolean};
 use image::{Image, Store};
 use spec::{Reference, Timestamp};
 
@@ -8,7 +9,7 @@ use spec::{Reference, Timestamp};
 #[derive(Debug, Clone, Default)]
 pub struct Filters {
     dangling: Option<bool>,
-    labels: Vec<(String, Option<String>)>,
+    labels: Vec<Label>,
     references: Vec<String>,
     before: Option<String>,
     since: Option<String>,
@@ -32,10 +33,7 @@ impl Filters {
             let invalid = || Error::Invalid(format!("invalid filter '{key}={value}'"));
             match key.trim().to_ascii_lowercase().as_str() {
                 "dangling" => parsed.dangling = Some(boolean(value).ok_or_else(invalid)?),
-                "label" => parsed.labels.push(match value.split_once('=') {
-                    Some((name, wanted)) => (name.to_owned(), Some(wanted.to_owned())),
-                    None => (value.to_owned(), None),
-                }),
+                "label" => parsed.labels.push(Label::parse(value)),
                 "reference" => parsed.references.push(value.to_owned()),
                 "before" => parsed.before = Some(value.to_owned()),
                 "since" => parsed.since = Some(value.to_owned()),
@@ -77,9 +75,7 @@ impl Filters {
         let own = created(image);
         let labels = &image.config.config.labels;
         self.dangling.is_none_or(|dangling| dangling == (image.tags().next().is_none()))
-            && self.labels.iter().all(|(name, wanted)| {
-                labels.get(name).is_some_and(|value| wanted.as_ref().is_none_or(|wanted| wanted == value))
-            })
+            && self.labels.iter().all(|label| label.is_among(labels))
             && (self.references.is_empty() || image.names.iter().any(|name| self.refers_to(name)))
             && bounds.before.is_none_or(|time| own < time)
             && bounds.since.is_none_or(|time| own > time)
@@ -147,14 +143,6 @@ fn class(mut rest: &[u8]) -> Option<(Class, &[u8])> {
             }
             [] => return None,
         }
-    }
-}
-
-fn boolean(value: &str) -> Option<bool> {
-    match value.to_ascii_lowercase().as_str() {
-        "1" | "t" | "true" => Some(true),
-        "0" | "f" | "false" => Some(false),
-        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Volume;
 use crate::error::{Error, Result};
+use crate::filter::{Label, boolean};
 use crate::name_pattern::NamePattern;
 
 /// `key=value`: values of one key are alternatives, labels and keys must all hold.
@@ -9,8 +10,9 @@ use crate::name_pattern::NamePattern;
 pub struct Filters {
     names: Vec<NamePattern>,
     drivers: Vec<String>,
-    /// Name, value if one was given, and whether it must be there or must not.
-    labels: Vec<(String, Option<String>, bool)>,
+    labels: Vec<Label>,
+    /// `label!=…`
+    labels_missing: Vec<Label>,
     dangling: Option<bool>,
     all: bool,
 }
@@ -22,14 +24,15 @@ impl Filters {
             let (key, value) = filter
                 .split_once('=')
                 .ok_or_else(|| Error::Invalid(format!("bad format of filter \"{filter}\" (expected name=value)")))?;
+            let invalid = || Error::Invalid(format!("invalid filter '{key}={value}'"));
             // `label!=x` arrives as the key `label!`.
             match key.trim().to_ascii_lowercase().as_str() {
                 "name" => parsed.names.push(NamePattern::parse(value)?),
                 "driver" => parsed.drivers.push(value.to_owned()),
-                "label" => parsed.labels.push(label(value, true)),
-                "label!" => parsed.labels.push(label(value, false)),
-                "dangling" => parsed.dangling = Some(boolean(key, value)?),
-                "all" => parsed.all = boolean(key, value)?,
+                "label" => parsed.labels.push(Label::parse(value)),
+                "label!" => parsed.labels_missing.push(Label::parse(value)),
+                "dangling" => parsed.dangling = Some(boolean(value).ok_or_else(invalid)?),
+                "all" => parsed.all = boolean(value).ok_or_else(invalid)?,
                 key => return Err(Error::Invalid(format!("invalid filter '{key}'"))),
             }
         }
@@ -45,29 +48,12 @@ impl Filters {
     pub(super) fn matches(&self, volume: &Volume) -> bool {
         (self.names.is_empty() || self.names.iter().any(|name| name.matches(&volume.name)))
             && (self.drivers.is_empty() || self.drivers.contains(&volume.driver))
-            && self.labels.iter().all(|(name, value, wanted)| {
-                let there = volume.labels.get(name).is_some_and(|own| value.as_ref().is_none_or(|value| value == own));
-                there == *wanted
-            })
+            && self.labels.iter().all(|label| label.is_among(&volume.labels))
+            && !self.labels_missing.iter().any(|label| label.is_among(&volume.labels))
     }
 
     pub(super) fn matches_use(&self, is_used: impl FnOnce() -> Result<bool>) -> Result<bool> {
         self.dangling.map_or(Ok(true), |dangling| Ok(dangling != is_used()?))
-    }
-}
-
-fn label(text: &str, wanted: bool) -> (String, Option<String>, bool) {
-    match text.split_once('=') {
-        Some((name, value)) => (name.to_owned(), Some(value.to_owned()), wanted),
-        None => (text.to_owned(), None, wanted),
-    }
-}
-
-fn boolean(key: &str, value: &str) -> Result<bool> {
-    match value.to_ascii_lowercase().as_str() {
-        "1" | "t" | "true" => Ok(true),
-        "0" | "f" | "false" => Ok(false),
-        _ => Err(Error::Invalid(format!("invalid filter '{key}={value}'"))),
     }
 }
 
