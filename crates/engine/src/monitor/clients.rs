@@ -55,12 +55,13 @@ impl Clients {
 
     /// Output of the container, to those who want it.
     pub fn output(&mut self, stderr: bool, data: &[u8]) {
-        let event = if stderr { Event::Stderr(data.to_vec()) } else { Event::Stdout(data.to_vec()) };
-        for client in &mut self.all {
-            if if stderr { client.streams.stderr } else { client.streams.stdout } {
-                client.queue(&event);
-            }
+        let wants = |client: &Client| if stderr { client.streams.stderr } else { client.streams.stdout };
+        // Mostly nobody is there, and nothing need be copied.
+        if !self.all.iter().any(wants) {
+            return;
         }
+        let event = if stderr { Event::Stderr(data.to_vec()) } else { Event::Stdout(data.to_vec()) };
+        self.all.iter_mut().filter(|client| wants(client)).for_each(|client| client.queue(&event));
     }
 
     pub fn everyone(&mut self, event: &Event) {
