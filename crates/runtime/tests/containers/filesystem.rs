@@ -70,7 +70,6 @@ fn binds() {
 
 fn read_only_binds() {
     // A mount below the bound directory: plain `ro` leaves it writable, `rro` does not.
-    let directory = Stage::new().directory;
     for (option, wanted) in [("ro", "inner\n"), ("rro", "")] {
         let script = "(touch /data/x && echo outer; touch /data/below/x && echo inner) 2>/dev/null; true";
         let mut stage = Stage::script(script);
@@ -86,7 +85,6 @@ fn read_only_binds() {
             assert_eq!(stage.output(), wanted, "{option}");
         });
     }
-    drop(directory);
 }
 
 fn tmpfs_permissions() {
