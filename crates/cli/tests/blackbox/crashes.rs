@@ -18,6 +18,15 @@ fn is_alive(pid: u32) -> bool {
     std::path::Path::new(&format!("/proc/{pid}")).exists()
 }
 
+/// Kills the container's first process and its monitor, and waits until both are gone; the pid that the first had.
+fn kill_with_monitor(brig: &Brig, name: &str) -> u32 {
+    let (monitor, pid) = (monitor(brig, name), brig.pid(name));
+    kill(monitor, "KILL");
+    kill(pid, "KILL");
+    wait_until("both are gone", || (!is_alive(pid) && !is_alive(monitor)).then_some(()));
+    pid
+}
+
 #[test]
 fn the_monitor_outlives_its_caller() {
     let brig = Brig::new();
@@ -57,14 +66,11 @@ fn a_monitor_killed_with_its_container_is_seen() {
     }
     let brig = Brig::new();
     brig.ok("run -d --name box bb sleep 1000");
-    let (monitor, pid) = (monitor(&brig, "box"), brig.pid("box"));
-    kill(monitor, "KILL");
-    kill(pid, "KILL");
-    wait_until("both are gone", || (!is_alive(pid) && !is_alive(monitor)).then_some(()));
+    kill_with_monitor(&brig, "box");
     assert_eq!(brig.inspect("box", "{{.State.Running}} {{.State.Pid}}"), "false 0");
     brig.ok("start box");
     assert_eq!(brig.inspect("box", "{{.State.Status}}"), "running");
-    kill(self::monitor(&brig, "box"), "KILL");
+    kill(monitor(&brig, "box"), "KILL");
     brig.ok("stop -t 0 box");
     brig.ok("rm box");
 }
@@ -150,10 +156,7 @@ fn a_reboot_is_survived() {
     let brig = Brig::new();
     brig.ok("run -d --name box bb sh -c 'echo run; sleep 1000'");
     brig.wait_for_log("box", "run");
-    let (monitor, pid) = (monitor(&brig, "box"), brig.pid("box"));
-    kill(monitor, "KILL");
-    kill(pid, "KILL");
-    wait_until("both are gone", || (!is_alive(pid) && !is_alive(monitor)).then_some(()));
+    kill_with_monitor(&brig, "box");
     // What a reboot takes: everything under the state directory.
     std::fs::remove_dir_all(brig.state()).expect("a directory");
     assert_eq!(brig.inspect("box", "{{.State.Running}}"), "false");
@@ -169,10 +172,7 @@ fn a_restart_policy_outlives_the_monitor() {
     }
     let brig = Brig::new();
     brig.ok("run -d --restart always --name box bb sleep 1000");
-    let (monitor, pid) = (monitor(&brig, "box"), brig.pid("box"));
-    kill(monitor, "KILL");
-    kill(pid, "KILL");
-    wait_until("both are gone", || (!is_alive(pid) && !is_alive(monitor)).then_some(()));
+    let pid = kill_with_monitor(&brig, "box");
     brig.ok("ps -a");
     brig.wait_for("box", "{{.State.Status}}", "running");
     assert_ne!(brig.pid("box"), pid);

@@ -273,6 +273,20 @@ fn stats_once() {
 }
 
 #[test]
+fn prune_takes_what_does_not_run_and_says_how_much_that_was() {
+    let brig = Brig::new();
+    brig.ok("run -d --name up bb sleep 1000");
+    brig.ok("run --name big -l keep=no bb sh -c 'head -c 3000000 /dev/zero >/file'");
+    brig.ok("create --name made -l keep=yes bb true");
+    let pruned = brig.ok("container prune -f --filter label=keep=no");
+    assert!(pruned.starts_with("Deleted Containers:\n") && pruned.ends_with("Total reclaimed space: 3MB"), "{pruned}");
+    assert_eq!(brig.command("container prune").send(b"n\n").expect(0).text().lines().count(), 2);
+    assert_eq!(brig.ok("ps -a --format '{{.Names}}'"), "made\nup");
+    brig.ok("container prune -f");
+    assert_eq!(brig.ok("ps -a --format '{{.Names}}'"), "up");
+}
+
+#[test]
 fn rm_takes_what_is_stopped_or_forced() {
     let brig = Brig::new();
     brig.ok("run -d --name box bb sleep 1000");

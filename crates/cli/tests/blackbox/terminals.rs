@@ -62,13 +62,11 @@ fn keys_reach_the_command() {
 #[test]
 fn the_terminal_is_given_back_as_it_was() {
     let brig = Brig::new();
-    let program = crate::harness::sandbox::program();
-    let flags = if crate::harness::sandbox::is_docker() {
-        String::new()
-    } else {
-        format!("--root {} --state {}", brig.root().display(), brig.state().display())
-    };
-    let script = brig.write("script", format!("stty -a >before\n{program} {flags} run --rm -it bb true\n{program} {flags} run --rm -it bb nosuch\nstty -a >after\n"));
+    let program = brig.shell_words();
+    let script = brig.write(
+        "script",
+        format!("stty -a >before\n{program} run --rm -it bb true\n{program} run --rm -it bb nosuch\nstty -a >after\n"),
+    );
     let mut command = std::process::Command::new("sh");
     command.arg(script).current_dir(&brig.dir);
     assert_eq!(crate::harness::Terminal::start(command, "sh script").finish().0, 0);

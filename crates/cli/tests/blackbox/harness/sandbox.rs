@@ -62,6 +62,13 @@ impl Brig {
         command
     }
 
+    /// The same for a line of sh(1): the program and its global flags. The paths have nothing to quote.
+    pub fn shell_words(&self) -> String {
+        let command = self.bare();
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        words.map(|word| word.to_str().expect("test paths are UTF-8")).collect::<Vec<_>>().join(" ")
+    }
+
     pub fn root(&self) -> PathBuf {
         self.dir.join("root")
     }
