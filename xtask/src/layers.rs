@@ -33,7 +33,8 @@ pub const LAYERS: &[Layer] = &[
 /// or that are a door (raw system calls), with the crates whose `[dependencies]` may name them.
 /// Packages that are not listed may be used anywhere; `[dev-dependencies]` are free.
 pub const OWNERS: &[(&str, &[&str])] = &[
-    ("flate2", &["image"]),
+    ("basic-toml", &["registry"]),
+    ("flate2", &["image", "registry"]),
     ("hyper", &["cri", "docker"]),
     ("libc", &["kernel"]),
     ("regex-lite", &["engine"]),
@@ -43,12 +44,12 @@ pub const OWNERS: &[(&str, &[&str])] = &[
     ("tokio", &["cri", "docker"]),
     ("tonic", &["cri"]),
     ("ureq", &["registry"]),
-    ("zstd", &["image"]),
+    ("zstd", &["image", "registry"]),
 ];
 
 /// Packages in `Cargo.lock`, our own included. Lower it when one goes; raising it needs a page
 /// in docs/decisions.
-pub const LOCKED_PACKAGES_MAX: usize = 93;
+pub const LOCKED_PACKAGES_MAX: usize = 94;
 
 /// Lines of ARCHITECTURE.md: a map that does not fit in one sitting is not read.
 pub const ARCHITECTURE_LINES_MAX: usize = 300;

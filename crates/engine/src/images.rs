@@ -15,7 +15,7 @@ use filter::Filters;
 use image::gc::User;
 use image::{Image, hello};
 use kernel::Context;
-use registry::{PullOptions, Pulled};
+use registry::{Access, PullOptions, Pulled, Session};
 use spec::{Platform, Reference};
 use std::fs::File;
 use std::path::Path;
@@ -62,8 +62,9 @@ pub fn pull(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Pulled> {
     let reference = Reference::parse(name).map_err(|error| Error::Invalid(error.to_string()))?;
-    let options = PullOptions { platform, insecure: insecure.to_vec(), credentials_file: None };
-    Ok(registry::pull(engine.store(), &reference, &options, progress)?)
+    let session = Session::open(Access { insecure: insecure.to_vec(), ..Access::default() })?;
+    let options = PullOptions { platform, ..PullOptions::default() };
+    Ok(registry::pull(&session, engine.store(), &reference, &options, progress)?)
 }
 
 /// Removes an image or one of its names; `Conflict` carries docker's texts.

@@ -17,7 +17,7 @@ const PROGRESS_BYTES: u64 = 64 * 1024;
 
 /// A blob being downloaded. After an `io::Error` from `read`, `take_error` has the reason.
 pub struct Blob<'a> {
-    client: &'a Client,
+    client: &'a Client<'a>,
     descriptor: &'a Descriptor,
     path: String,
     what: String,
@@ -31,7 +31,7 @@ pub struct Blob<'a> {
 
 impl<'a> Blob<'a> {
     /// Asks for nothing before the first `read`.
-    pub fn new(client: &'a Client, descriptor: &'a Descriptor) -> Blob<'a> {
+    pub fn new(client: &'a Client<'a>, descriptor: &'a Descriptor) -> Blob<'a> {
         Blob {
             client,
             descriptor,
@@ -52,7 +52,7 @@ impl<'a> Blob<'a> {
 
     /// Starts a transfer at `offset`; `None` if it broke before that point.
     fn open(&self) -> Result<Option<BodyReader<'static>>, Error> {
-        let ask = Ask { what: &self.what, path: &self.path, accept: "*/*", offset: self.offset };
+        let ask = Ask { offset: self.offset, ..Ask::get(&self.what, &self.path, "*/*") };
         let response = self.client.open(&ask)?;
         let (start, length) = (first_byte(&response), content_length(&response));
         let size = self.descriptor.size;

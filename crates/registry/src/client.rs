@@ -1,125 +1,309 @@
-//! One repository on one registry: `GET` below `/v2/<repository>/` with the scheme found out, the
-//! login done, hiccups retried and refusals turned into `Error`. `manifest` and `blob` call it,
-//! from several threads at once. What the bytes mean is theirs.
+//! One repository, wherever it is served: requests below `/v2/<repository>/` to the mirrors and the
+//! registry itself, with the scheme found out, the login done, hiccups retried and refusals turned into
+//! `Error`. All operations call it, from several threads at once. What the bytes mean is theirs.
 
 use std::io::Read;
-use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use spec::Reference;
 use ureq::Body;
-use ureq::http::{HeaderMap, Response, StatusCode, Uri};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 
 use crate::Error;
-use crate::credentials::{self, Credentials};
-use crate::host;
+use crate::answer;
+use crate::failure;
+use crate::hosts::{Endpoint, Serves};
 use crate::retry::{self, Again, Setback};
-use crate::transport::{self, Answer, Get, Transport};
-use crate::{answer, auth, challenge};
+use crate::session::Session;
+use crate::site::Site;
+use crate::transport::Answer;
 
-/// A registry as seen from one pull.
-pub struct Client {
-    transport: Transport,
-    /// Host and port that serve the API.
-    authority: String,
-    /// As in URLs: `library/busybox`.
-    repository: String,
+/// What a client is for: the actions its tokens must allow, the machines that come into question,
+/// and the word in refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Pull,
+    Push,
+    Delete,
+}
+
+impl Purpose {
+    pub fn actions(self) -> &'static str {
+        match self {
+            Purpose::Pull => "pull",
+            Purpose::Push => "pull,push",
+            Purpose::Delete => "pull,delete",
+        }
+    }
+
+    /// The word of docker's "pull access denied".
+    pub fn word(self) -> &'static str {
+        match self {
+            Purpose::Pull => "pull",
+            Purpose::Push => "push",
+            Purpose::Delete => "delete",
+        }
+    }
+}
+
+/// A repository as seen from one operation.
+pub struct Client<'s> {
+    session: &'s Session,
+    purpose: Purpose,
+    sites: Vec<Site>,
     /// As users write it: `busybox`.
     familiar: String,
-    credentials: Credentials,
-    credentials_file: Option<PathBuf>,
-    /// Found with the first answer.
-    scheme: OnceLock<&'static str>,
-    /// The last header that was accepted.
-    authorization: Mutex<Option<String>>,
+    /// Scopes that tokens need beside this repository's.
+    scopes: Mutex<Vec<String>>,
 }
 
-/// What to get.
+/// What to ask.
+#[derive(Clone, Copy)]
 pub struct Ask<'a> {
+    pub method: &'a Method,
     /// For errors: "manifest for busybox:latest".
     pub what: &'a str,
-    /// Below `/v2/<repository>/`.
+    /// Below `/v2/<repository>/`; with its query.
     pub path: &'a str,
     pub accept: &'a str,
-    /// First byte wanted.
+    /// First byte wanted; nonzero sends `Range`.
     pub offset: u64,
+    pub content_type: Option<&'a str>,
+    /// `first-last` of the bytes sent.
+    pub content_range: Option<&'a str>,
+    /// `None` for methods without one.
+    pub body: Option<&'a [u8]>,
 }
 
-impl Client {
-    /// Reads the credentials; asks nothing yet. `credentials_file`: where to find them instead of
-    /// docker's usual place.
-    pub fn new(reference: &Reference, insecure: &[String], credentials_file: Option<PathBuf>) -> Result<Client, Error> {
-        let credentials_file = credentials_file.or_else(credentials::default_file);
-        let credentials = match &credentials_file {
-            Some(file) => credentials::lookup(file, reference.registry())?,
-            None => Credentials::None,
+impl<'a> Ask<'a> {
+    /// A `GET`.
+    pub fn get(what: &'a str, path: &'a str, accept: &'a str) -> Ask<'a> {
+        Ask { method: &Method::GET, what, path, accept, offset: 0, content_type: None, content_range: None, body: None }
+    }
+
+    /// A request of another method.
+    pub fn new(method: &'a Method, what: &'a str, path: &'a str) -> Ask<'a> {
+        Ask { method, ..Ask::get(what, path, "*/*") }
+    }
+
+    /// Whether the answer depends on what a tag means, or on the registry as a whole.
+    fn is_about_names(&self) -> bool {
+        match self.path.strip_prefix("manifests/") {
+            Some(name) => !name.contains(':'),
+            None => !self.path.starts_with("blobs/"),
+        }
+    }
+
+    /// The headers that go with every attempt.
+    pub fn headers(&self, endpoint: &Endpoint) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
+        let bad = |what: &str| Error::Protocol {
+            host: endpoint.authority.clone(),
+            cause: format!("{what} makes no header of a request"),
         };
-        let authority = host::api_authority(reference.registry()).to_owned();
-        if !host::is_authority(&authority) {
-            let cause = "this is no address and port".to_owned();
-            return Err(Error::Connection { host: authority, cause, remedy: "check the name of the image" });
+        let mut headers = Vec::new();
+        let mut add = |name: HeaderName, value: &str| {
+            HeaderValue::from_str(value).map(|value| headers.push((name, value))).map_err(|_| bad(value))
+        };
+        add(header::ACCEPT, self.accept)?;
+        if self.offset > 0 {
+            add(header::RANGE, &format!("bytes={}-", self.offset))?;
         }
-        let mut insecure = insecure.to_vec();
-        // What was told of docker.io is meant for the host that serves it.
-        if insecure.iter().any(|name| name == reference.registry()) {
-            insecure.push(authority.clone());
+        if let Some(kind) = self.content_type {
+            add(header::CONTENT_TYPE, kind)?;
         }
-        Ok(Client {
-            transport: Transport::new(insecure),
-            authority,
-            repository: reference.repository().to_owned(),
-            familiar: reference.familiar_name(),
-            credentials,
-            credentials_file,
-            scheme: OnceLock::new(),
-            authorization: Mutex::new(None),
-        })
+        if let Some(range) = self.content_range {
+            add(header::CONTENT_RANGE, range)?;
+        }
+        for (name, value) in &endpoint.headers {
+            add(name.parse().map_err(|_| bad(name))?, value)?;
+        }
+        Ok(headers)
+    }
+}
+
+impl<'s> Client<'s> {
+    /// Asks nothing yet.
+    ///
+    /// # Errors
+    /// `Blocked` and `Configuration`, by what the files say of this name.
+    pub fn new(session: &'s Session, reference: &Reference, purpose: Purpose) -> Result<Client<'s>, Error> {
+        let mut endpoints = session.transport.hosts().endpoints(reference)?;
+        if purpose != Purpose::Pull {
+            endpoints.retain(|endpoint| endpoint.serves.pushes);
+            // Containerd's files may name several: the first that may be written is meant.
+            endpoints.truncate(1);
+        }
+        Client::with(session, endpoints, reference.familiar_name(), purpose)
     }
 
-    /// Host and port of the API, for errors.
+    /// A registry as a whole: paths are below `/v2/`.
+    pub fn of_registry(session: &'s Session, registry: &str) -> Result<Client<'s>, Error> {
+        let reference = Reference::parse(&format!("{registry}/x")).map_err(|_| no_address(registry))?;
+        let mut endpoints = session.transport.hosts().endpoints(&reference)?;
+        endpoints.retain(|endpoint| endpoint.serves.pushes);
+        endpoints.iter_mut().for_each(|endpoint| endpoint.repository.clear());
+        endpoints.truncate(1);
+        Client::with(session, endpoints, registry.to_owned(), Purpose::Pull)
+    }
+
+    /// An API that is no registry's: paths are below `root`.
+    pub fn of_api(session: &'s Session, host: &str, root: &str, familiar: &str) -> Result<Client<'s>, Error> {
+        let endpoint = Endpoint {
+            authority: host.to_owned(),
+            root: root.to_owned(),
+            repository: String::new(),
+            namespace: None,
+            headers: Vec::new(),
+            serves: Serves::READS,
+        };
+        Client::with(session, vec![endpoint], familiar.to_owned(), Purpose::Pull)
+    }
+
+    fn with(
+        session: &'s Session,
+        endpoints: Vec<Endpoint>,
+        familiar: String,
+        purpose: Purpose,
+    ) -> Result<Client<'s>, Error> {
+        let mut sites = Vec::new();
+        for endpoint in endpoints {
+            sites.push(Site::new(endpoint)?);
+        }
+        if sites.is_empty() {
+            let what = format!("{} {familiar}", purpose.word());
+            return Err(Error::Unsupported {
+                what,
+                cause: "the configuration names no host that allows it".to_owned(),
+            });
+        }
+        Ok(Client { session, purpose, sites, familiar, scopes: Mutex::default() })
+    }
+
+    pub fn session(&self) -> &'s Session {
+        self.session
+    }
+
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// The name as users write it.
+    pub fn familiar(&self) -> &str {
+        &self.familiar
+    }
+
+    /// The registry itself or what stands for it.
+    pub fn home(&self) -> &Site {
+        // `with` refuses an empty list.
+        &self.sites[self.sites.len() - 1]
+    }
+
+    /// Host and port of the registry itself, for errors.
     pub fn authority(&self) -> &str {
-        &self.authority
+        self.home().authority()
     }
 
-    /// Opens a 200 or 206 answer; every other status is an error.
-    pub fn open(&self, ask: &Ask<'_>) -> Result<Response<Body>, Error> {
+    /// Tokens are to allow reading another repository too (for a mount).
+    pub fn also_pull_from(&self, repository: &str) {
+        let scope = format!("repository:{repository}:pull");
+        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+
+    pub fn scopes(&self) -> Vec<String> {
+        self.scopes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks until there is an answer of success (2xx); every other status is an error.
+    pub fn send(&self, ask: &Ask<'_>) -> Result<Answer, Error> {
         retry::run(|| self.attempt(ask))
     }
 
-    /// Like `open`, and reads the whole body, at most `limit` bytes.
+    /// Like `send`, at a URL that the registry gave (for an upload or a further page) instead of at a
+    /// path. It must not be a way out of HTTPS.
+    pub fn send_to(&self, url: &Uri, ask: &Ask<'_>) -> Result<Answer, Error> {
+        retry::run(|| self.attempt_at(url, ask))
+    }
+
+    /// Like `send_to`, once.
+    pub fn attempt_at(&self, url: &Uri, ask: &Ask<'_>) -> Result<Answer, Setback> {
+        let answer = self.home().exchange(self, url, ask)?;
+        self.judge(ask, answer)
+    }
+
+    /// Opens a blob or document; the answer has status 200 or 206.
+    pub fn open(&self, ask: &Ask<'_>) -> Result<Response<Body>, Error> {
+        let response = self.send(ask)?.response;
+        match response.status() {
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(response),
+            status => Err(self.protocol(format!("HTTP {status} for {}", ask.what))),
+        }
+    }
+
+    /// Like `send`, and reads the whole body, at most `limit` bytes.
     ///
     /// # Errors
     /// Also `Protocol` if there are more bytes.
     pub fn read(&self, ask: &Ask<'_>, limit: u64) -> Result<(HeaderMap, Vec<u8>), Error> {
-        retry::run(|| {
-            let (head, body) = self.attempt(ask)?.into_parts();
-            let mut bytes = Vec::new();
-            let read = body.into_reader().take(limit + 1).read_to_end(&mut bytes);
-            read.map_err(|error| transport::setback(&self.url("https", ""), &ureq::Error::from(error)))?;
-            if bytes.len() as u64 > limit {
-                let cause = format!("{} is larger than {} MiB", ask.what, limit >> 20);
-                return Err(self.protocol(cause).into());
-            }
-            Ok((head.headers, bytes))
-        })
+        retry::run(|| self.body(ask, self.attempt(ask)?, limit).map(|(head, bytes, _)| (head, bytes)))
+    }
+
+    /// Like `read`, at a URL that the registry gave.
+    pub fn read_at(&self, url: &Uri, ask: &Ask<'_>, limit: u64) -> Result<(HeaderMap, Vec<u8>, Uri), Error> {
+        retry::run(|| self.body(ask, self.attempt_at(url, ask)?, limit))
+    }
+
+    /// Reads the whole body of an answer, at most `limit` bytes.
+    pub fn bytes(&self, ask: &Ask<'_>, answer: Answer, limit: u64) -> Result<Vec<u8>, Error> {
+        self.body(ask, answer, limit).map(|(_, bytes, _)| bytes).map_err(|setback| setback.error)
+    }
+
+    fn body(&self, ask: &Ask<'_>, answer: Answer, limit: u64) -> Result<(HeaderMap, Vec<u8>, Uri), Setback> {
+        let (head, body) = answer.response.into_parts();
+        let mut bytes = Vec::new();
+        let read = body.into_reader().take(limit + 1).read_to_end(&mut bytes);
+        read.map_err(|error| failure::setback(&answer.url, &ureq::Error::from(error)))?;
+        if bytes.len() as u64 > limit {
+            let cause = format!("{} is larger than {} MiB", ask.what, limit >> 20);
+            return Err(self.protocol(cause).into());
+        }
+        Ok((head.headers, bytes, answer.url))
     }
 
     /// An error that blames the registry.
     pub fn protocol(&self, cause: String) -> Error {
-        Error::Protocol { host: self.authority.clone(), cause }
+        Error::Protocol { host: self.authority().to_owned(), cause }
     }
 
-    /// One exchange. The first finds out whether the registry speaks HTTPS.
-    fn attempt(&self, ask: &Ask<'_>) -> Result<Response<Body>, Setback> {
-        let known = self.scheme.get();
-        let schemes = match known {
+    /// One round: the mirrors that serve this, then the registry itself. Whatever is wrong with a
+    /// mirror, the next one may do; what the registry says is what the user hears.
+    fn attempt(&self, ask: &Ask<'_>) -> Result<Answer, Setback> {
+        let (home, mirrors) = self.sites.split_last().unwrap_or_else(|| unreachable!("there is a home"));
+        for mirror in mirrors.iter().filter(|site| site.serves(ask.is_about_names())) {
+            match self.attempt_on(mirror, ask) {
+                Ok(answer) => return Ok(answer),
+                Err(Setback { error: Error::Connection { .. }, .. }) => mirror.give_up(),
+                Err(_) => {}
+            }
+        }
+        self.attempt_on(home, ask)
+    }
+
+    /// One exchange with a site. The first finds out whether it speaks HTTPS.
+    fn attempt_on(&self, site: &Site, ask: &Ask<'_>) -> Result<Answer, Setback> {
+        let transport = &self.session.transport;
+        let known = transport.scheme(site.authority());
+        let security = transport.security(site.authority());
+        let schemes = match &known {
             Some(scheme) => std::slice::from_ref(scheme),
-            None => self.transport.trust(&self.authority).schemes(),
+            None => security.schemes,
         };
         let mut rest = schemes.iter();
         let mut scheme = rest.next().copied().unwrap_or("https");
         let answer = loop {
-            match (self.logged_in(scheme, ask), rest.next()) {
+            match (site.exchange(self, &site.url(scheme, ask.path), ask), rest.next()) {
                 (Err(Setback { error: Error::Connection { .. }, .. }), Some(next)) => scheme = next,
                 // Who has answered before is only away for a moment, whatever the reason.
                 (Err(Setback { error: error @ Error::Connection { .. }, .. }), None) if known.is_some() => {
@@ -128,82 +312,47 @@ impl Client {
                 (outcome, _) => break outcome?,
             }
         };
-        // Another thread may have been first; it found the same.
-        let _ = self.scheme.set(scheme);
-        let status = answer.response.status();
-        match status {
-            StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(answer.response),
-            _ => Err(self.refused(ask, answer)),
-        }
+        transport.set_scheme(site.authority(), scheme);
+        self.judge(ask, answer)
     }
 
-    /// Asks; when the registry wants a login, logs in and asks once more. A challenge by another
-    /// host (that of a redirect) is not answered: it would get the registry's credentials.
-    fn logged_in(&self, scheme: &str, ask: &Ask<'_>) -> Result<Answer, Setback> {
-        let url = self.url(scheme, ask.path);
-        let request = Get { url: &url, accept: ask.accept, authorization: None, offset: ask.offset };
-        let known = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let answer = self.transport.get(&Get { authorization: known.as_deref(), ..request })?;
-        if answer.response.status() != StatusCode::UNAUTHORIZED || !host::same_origin(&url, &answer.url) {
+    fn judge(&self, ask: &Ask<'_>, answer: Answer) -> Result<Answer, Setback> {
+        let status = answer.response.status();
+        if status.is_success() {
             return Ok(answer);
         }
-        let challenges = challenge::of_headers(answer.response.headers());
-        let fresh = auth::authorization(&self.transport, &challenges, &self.repository, &self.credentials)
-            .map_err(|setback| self.in_familiar_words(setback))?;
-        let Some(fresh) = fresh.filter(|fresh| Some(fresh) != known.as_ref()) else {
-            return Ok(answer);
-        };
-        transport::finish(answer.response);
-        let answer = self.transport.get(&Get { authorization: Some(&fresh), ..request })?;
-        if answer.response.status() != StatusCode::UNAUTHORIZED {
-            *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
-        }
-        Ok(answer)
-    }
-
-    fn url(&self, scheme: &str, path: &str) -> Uri {
-        let text = format!("{scheme}://{}/v2/{}/{path}", self.authority, self.repository);
-        text.parse().expect("the host was checked, and a repository and a digest have only characters of a path")
-    }
-
-    fn refused(&self, ask: &Ask<'_>, answer: Answer) -> Setback {
-        let status = answer.response.status();
         let again = retry::after_status(status, answer.response.headers());
+        let host = answer.url.authority().map_or_else(|| "?".to_owned(), ToString::to_string);
         let refusal = answer::refusal(answer.response);
         let cause = refusal.cause;
         let error = match (status.as_u16(), refusal.code.as_str()) {
-            (401 | 403, _) | (_, "DENIED" | "UNAUTHORIZED") => {
-                Error::Unauthorized { repository: self.familiar.clone(), hint: self.login_hint(), cause }
-            }
+            (401 | 403, _) | (_, "DENIED" | "UNAUTHORIZED") => self.unauthorized(cause),
             (404, "NAME_UNKNOWN") => Error::NotFound { what: format!("repository {}", self.familiar), cause },
             (404, _) => Error::NotFound { what: ask.what.to_owned(), cause },
-            (429 | 500.., _) => Error::Unavailable { host: self.authority.clone(), cause },
-            _ => self.protocol(format!("{} for {}", cause, ask.what)),
+            (429 | 500.., _) => Error::Unavailable { host, cause },
+            _ => Error::Protocol { host, cause: format!("{cause} for {}", ask.what) },
         };
-        Setback { error, again }
+        Err(Setback { error, again })
+    }
+
+    fn unauthorized(&self, cause: String) -> Error {
+        let (action, repository) = (self.purpose.word(), self.familiar.clone());
+        let credentials = self.home().credentials(self.session);
+        let hint = credentials.map_or_else(|error| error.to_string(), |credentials| credentials.hint());
+        Error::Unauthorized { action, repository, hint, cause }
     }
 
     /// Errors of the token server name the repository as the user did.
-    fn in_familiar_words(&self, mut setback: Setback) -> Setback {
-        if let Error::Unauthorized { repository, hint, .. } = &mut setback.error {
-            repository.clone_from(&self.familiar);
-            *hint = self.login_hint();
+    pub fn in_familiar_words(&self, setback: Setback) -> Setback {
+        match setback.error {
+            Error::Unauthorized { cause, .. } => Setback { error: self.unauthorized(cause), ..setback },
+            _ => setback,
         }
-        setback
     }
+}
 
-    /// Which credentials were tried and where others would be looked for.
-    fn login_hint(&self) -> String {
-        let file = self
-            .credentials_file
-            .as_ref()
-            .map_or_else(|| "$DOCKER_CONFIG/config.json".to_owned(), |file| file.display().to_string());
-        match &self.credentials {
-            Credentials::Basic(_) => format!("the user in {file} was refused"),
-            Credentials::None => format!("no user for it in {file}"),
-            Credentials::Helper(name) => {
-                format!("{file} leaves it to docker-credential-{name}, which brig does not ask; add an auth entry")
-            }
-        }
-    }
+/// The error for a name that no URL can hold.
+pub fn no_address(host: &str) -> Error {
+    let cause = "this is no address and port".to_owned();
+    Error::Connection { host: host.to_owned(), cause, remedy: "check the name of the image" }
 }

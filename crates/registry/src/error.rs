@@ -11,8 +11,9 @@ pub enum Error {
     /// The registry has no such manifest, blob or repository. `what` is the noun ("manifest for
     /// localhost:5000/x:y"), `cause` the registry's own code and message.
     NotFound { what: String, cause: String },
-    /// The registry refused, with or without credentials. `hint` says what was tried.
-    Unauthorized { repository: String, hint: String, cause: String },
+    /// The registry refused, with or without credentials. `action` is "pull", "push" or "delete",
+    /// `hint` says what was tried.
+    Unauthorized { action: &'static str, repository: String, hint: String, cause: String },
     /// No HTTP answer came back: name resolution, TCP, TLS or proxy. Ends with a remedy.
     Connection { host: String, cause: String, remedy: &'static str },
     /// An answer that means "not now" and stayed so after the retries (429 and 5xx).
@@ -25,8 +26,16 @@ pub enum Error {
     Unsupported { what: String, cause: String },
     /// The registry broke the distribution specification.
     Protocol { host: String, cause: String },
-    /// The file of registry credentials cannot be read or understood.
+    /// A file of registry credentials, or a helper program, cannot be read or understood.
     Credentials { path: PathBuf, cause: String },
+    /// A file about hosts, or a certificate that it names, cannot be read or understood.
+    Configuration { path: PathBuf, cause: String },
+    /// A file about hosts says that this name must not be used.
+    Blocked { name: String, path: PathBuf },
+    /// A user name and password that a registry does not accept (`login`).
+    Login { registry: String, cause: String },
+    /// What is copied or pushed cannot be read here, or cannot be written.
+    Stream { what: String, cause: String },
     /// The local store failed while it took the image in.
     Store(image::Error),
 }
@@ -35,9 +44,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NotFound { what, cause } => write!(f, "{what} not found: {cause}"),
-            Error::Unauthorized { repository, hint, cause } => write!(
+            Error::Unauthorized { action, repository, hint, cause } => write!(
                 f,
-                "pull access denied for {repository}, repository does not exist or may require 'docker login' ({hint}): {cause}"
+                "{action} access denied for {repository}, repository does not exist or may require 'docker login' ({hint}): {cause}"
             ),
             Error::Connection { host, cause, remedy } => write!(f, "cannot reach registry {host}: {cause}; {remedy}"),
             Error::Unavailable { host, cause } => {
@@ -58,6 +67,12 @@ impl fmt::Display for Error {
             Error::Credentials { path, cause } => {
                 write!(f, "cannot read registry credentials from {}: {cause}", path.display())
             }
+            Error::Configuration { path, cause } => {
+                write!(f, "cannot use the registry configuration {}: {cause}", path.display())
+            }
+            Error::Blocked { name, path } => write!(f, "{name} is blocked by {}", path.display()),
+            Error::Login { registry, cause } => write!(f, "login attempt to {registry} failed: {cause}"),
+            Error::Stream { what, cause } => write!(f, "{what}: {cause}"),
             Error::Store(error) => error.fmt(f),
         }
     }

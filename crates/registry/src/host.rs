@@ -1,45 +1,11 @@
-//! Which machine a registry name means and how far it is trusted: docker.io lives at another
-//! host, loopback needs neither TLS nor proxy, and registries told insecure may fall back to plain
-//! HTTP. `transport` asks for every URL, so a redirect never inherits the trust of its origin.
+//! Names of machines in references and URLs: docker.io lives at another host, loopback in all its
+//! spellings, which URLs have one origin, where a `Location` leads. How far a machine is trusted is
+//! decided in `hosts`.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use ureq::http::Uri;
 use ureq::http::uri::Authority;
-
-/// How to talk to one authority (host and port).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
-    /// HTTPS with verified certificates only.
-    Verified,
-    /// Told insecure: HTTPS without verification, else HTTP.
-    Insecure,
-    /// On this machine: as `Insecure`, and never through a proxy.
-    Loopback,
-}
-
-impl Trust {
-    /// The schemes to try, in order. HTTPS goes first even where it is not demanded, as docker
-    /// does: a registry that has a certificate should not see credentials in the clear.
-    pub fn schemes(self) -> &'static [&'static str] {
-        match self {
-            Trust::Verified => &["https"],
-            Trust::Insecure | Trust::Loopback => &["https", "http"],
-        }
-    }
-}
-
-/// The trust given to `authority` (`host` or `host:port`). `insecure` holds the names the user
-/// gave, compared whole, port included.
-pub fn trust(authority: &str, insecure: &[String]) -> Trust {
-    if is_loopback(authority) {
-        Trust::Loopback
-    } else if insecure.iter().any(|name| name.eq_ignore_ascii_case(authority)) {
-        Trust::Insecure
-    } else {
-        Trust::Verified
-    }
-}
 
 /// Where the API of registry `name` is served. Docker Hub's images are named after one host and
 /// served by another.
@@ -64,7 +30,7 @@ pub fn is_authority(name: &str) -> bool {
 
 /// Whether `authority` is this machine: `localhost` and what is under it (RFC 6761 section 6.3),
 /// 127.0.0.0/8 and `::1`.
-fn is_loopback(authority: &str) -> bool {
+pub fn is_loopback(authority: &str) -> bool {
     let Ok(authority) = authority.parse::<Authority>() else {
         return false;
     };
@@ -112,25 +78,6 @@ pub fn resolve(base: &Uri, location: &str) -> Option<Uri> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn loopback_in_all_spellings() {
-        for name in ["localhost", "LOCALHOST:5000", "reg.localhost:5000", "127.0.0.1", "127.9.9.9:80", "[::1]:5000"] {
-            assert_eq!(trust(name, &[]), Trust::Loopback, "{name}");
-        }
-        for name in ["localhost.example.com", "128.0.0.1", "[::2]:5000", "docker.io", "127.0.0.1.nip.io", ""] {
-            assert_eq!(trust(name, &[]), Trust::Verified, "{name}");
-        }
-    }
-
-    #[test]
-    fn insecure_names_include_the_port() {
-        let told = ["reg.lan:5000".to_owned(), "plain.lan".to_owned()];
-        assert_eq!(trust("REG.lan:5000", &told), Trust::Insecure);
-        assert_eq!(trust("plain.lan", &told), Trust::Insecure);
-        assert_eq!(trust("reg.lan", &told), Trust::Verified);
-        assert_eq!(trust("plain.lan:5000", &told), Trust::Verified);
-    }
 
     #[test]
     fn names_that_no_url_can_hold() {

@@ -17,8 +17,8 @@ use crate::blob::Blob;
 use crate::client::Client;
 use crate::progress::{Progress, Step};
 
-/// Layers at once: as docker. More only share the same line.
-const THREADS: usize = 3;
+/// Layers at once unless told otherwise: as docker. More only share the same line.
+pub const AT_ONCE: usize = 3;
 /// Shortest time between two reports of a download.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
@@ -31,11 +31,12 @@ pub struct Layer<'a> {
 /// What a thread has to say about layer number `.0`.
 type Event = (usize, Step);
 
-/// Brings all `layers` into the store. The first failure stops the others.
+/// Brings all `layers` into the store, `at_once` at a time. The first failure stops the others.
 pub fn fetch(
-    client: &Client,
+    client: &Client<'_>,
     ingest: &Ingest,
     layers: &[Layer<'_>],
+    at_once: usize,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(), Error> {
     let wanted = wanted(ingest, layers, progress)?;
@@ -43,7 +44,7 @@ pub fn fetch(
     let stop = AtomicBool::new(false);
     let (sender, events) = mpsc::channel::<Event>();
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..THREADS.min(wanted.len()))
+        let workers: Vec<_> = (0..at_once.min(wanted.len()))
             .map(|_| {
                 let sender = sender.clone();
                 let (next, stop, wanted) = (&next, &stop, &wanted);
@@ -88,7 +89,7 @@ fn wanted<'a>(
 
 /// One thread: takes layers until there are none or one has failed.
 fn work(
-    client: &Client,
+    client: &Client<'_>,
     ingest: &Ingest,
     layers: &[&Layer<'_>],
     next: &AtomicUsize,

@@ -6,10 +6,9 @@ use spec::{Digest, Platform, Reference};
 
 use crate::Error;
 use crate::answer;
-use crate::client::{Ask, Client};
+use crate::client::Client;
+use crate::document::{self, Fetched};
 
-/// Largest manifest or index, in bytes; registries refuse larger ones as well.
-const BYTES_MAX: u64 = spec::image::DOCUMENT_SIZE_MAX;
 /// Indexes within indexes that are followed. One level is common, two occur.
 const DEPTH_MAX: usize = 4;
 /// Docker's oldest schema 2 pushes gave no better type for their configuration.
@@ -29,13 +28,10 @@ pub struct Found {
 }
 
 /// Fetches what `reference` names and chooses the image for `platform`.
-pub fn resolve(client: &Client, reference: &Reference, platform: &Platform) -> Result<Found, Error> {
+pub fn resolve(client: &Client<'_>, reference: &Reference, platform: &Platform) -> Result<Found, Error> {
     let familiar = reference.familiar();
     let what = format!("manifest for {familiar}");
-    let first = match (reference.digest(), reference.tag()) {
-        (Some(digest), _) => fetch(client, &what, digest.as_str(), Some(digest))?,
-        (None, tag) => fetch(client, &what, tag.unwrap_or("latest"), None)?,
-    };
+    let first = document::get(client, &what, document::name(reference), reference.digest())?;
     let digest = first.digest.clone();
     let mut fetched = first;
     for _ in 0..DEPTH_MAX {
@@ -60,47 +56,13 @@ pub fn resolve(client: &Client, reference: &Reference, platform: &Platform) -> R
     Err(Error::Unsupported { what, cause: format!("it is an index nested more than {DEPTH_MAX} deep") })
 }
 
-struct Fetched {
-    digest: Digest,
-    bytes: Vec<u8>,
-}
-
-fn fetch_entry(client: &Client, what: &str, entry: &Descriptor) -> Result<Fetched, Error> {
-    let fetched = fetch(client, what, entry.digest.as_str(), Some(&entry.digest))?;
+fn fetch_entry(client: &Client<'_>, what: &str, entry: &Descriptor) -> Result<Fetched, Error> {
+    let fetched = document::get(client, what, entry.digest.as_str(), Some(&entry.digest))?;
     if fetched.bytes.len() as u64 != entry.size {
         let cause = format!("{what} has {} bytes, not {} as its index says", fetched.bytes.len(), entry.size);
         return Err(client.protocol(cause));
     }
     Ok(fetched)
-}
-
-/// Gets a manifest by tag or digest. What was asked for by digest must have it; else the digest
-/// that the registry announces counts, so that a manifest altered on the way is noticed.
-fn fetch(client: &Client, what: &str, name: &str, expected: Option<&Digest>) -> Result<Fetched, Error> {
-    let accept =
-        [media_type::OCI_INDEX, media_type::OCI_MANIFEST, media_type::DOCKER_INDEX, media_type::DOCKER_MANIFEST]
-            .join(", ");
-    let path = format!("manifests/{name}");
-    let (headers, bytes) = client.read(&Ask { what, path: &path, accept: &accept, offset: 0 }, BYTES_MAX)?;
-    let announced = headers
-        .get("docker-content-digest")
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| Digest::parse(text.trim()).ok());
-    // Schema 1 is named by a digest of its unsigned part: checking that would blame the registry.
-    let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if kind.starts_with("application/vnd.docker.distribution.manifest.v1+") {
-        let cause = "it has the outdated schema 1; push the image again with a current docker or skopeo".to_owned();
-        return Err(Error::Unsupported { what: what.to_owned(), cause });
-    }
-    let expected = expected.or(announced.as_ref());
-    let algorithm = expected.map_or(spec::digest::Algorithm::Sha256, Digest::algorithm);
-    let digest = image::blob::digest_of(algorithm, &bytes);
-    match expected {
-        Some(expected) if *expected != digest => {
-            Err(Error::Digest { what: what.to_owned(), expected: expected.to_string(), actual: digest.to_string() })
-        }
-        _ => Ok(Fetched { digest, bytes }),
-    }
 }
 
 /// OCI manifests need not name their type; docker's do.

@@ -3,7 +3,7 @@
 //! last step; what an interrupted pull leaves is unnamed and goes with the next clean-up.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
 
 use image::{Image, Ingest, Store};
 use spec::image::{Descriptor, ImageConfig, Manifest};
@@ -11,21 +11,19 @@ use spec::{Digest, Platform, Reference};
 
 use crate::Error;
 use crate::blob::Blob;
-use crate::client::Client;
+use crate::client::{Client, Purpose};
 use crate::layers::{self, Layer};
 use crate::manifest::{self, Found};
 use crate::progress::Progress;
+use crate::session::Session;
 
 /// How to pull.
 #[derive(Debug, Clone, Default)]
 pub struct PullOptions {
     /// The image for this platform; the host's if `None`.
     pub platform: Option<Platform>,
-    /// Registries (`host[:port]`, compared whole) that may be reached without valid certificate or
-    /// over HTTP. Loopback needs no mention.
-    pub insecure: Vec<String>,
-    /// Where credentials are, in the form of docker's `config.json`; `None` for docker's place.
-    pub credentials_file: Option<PathBuf>,
+    /// Layers that are fetched at the same time; 3 if `None`.
+    pub layers_at_once: Option<NonZeroUsize>,
 }
 
 /// A pulled image.
@@ -41,31 +39,33 @@ pub struct Pulled {
 /// Brings the image that `reference` names into `store` and names it so. `Ok` means that the store
 /// has all of it, verified, whether or not this call fetched it.
 pub fn pull(
+    session: &Session,
     store: &Store,
     reference: &Reference,
     options: &PullOptions,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Pulled, Error> {
-    let client = Client::new(reference, &options.insecure, options.credentials_file.clone())?;
+    let client = Client::new(session, reference, Purpose::Pull)?;
     let platform = options.platform.clone().unwrap_or_else(Platform::host);
     let found = manifest::resolve(&client, reference, &platform)?;
     let names = names(reference, &found.digest);
+    let ingest = store.ingest()?;
     let before = store.resolve(&reference.to_string()).ok();
     let before = match before {
-        Some(image) if is_complete(store, &image, &found, &names) => {
+        Some(image) if is_complete(&ingest, &image, &found, &names)? => {
             return Ok(Pulled { image, digest: found.digest, already_present: true });
         }
         other => other,
     };
     progress(Progress::Begin);
-    let ingest = store.ingest()?;
     let config = config(&client, &ingest, &found.manifest.config)?;
     let subject = reference.familiar();
     check_config(&config, &found.manifest, options.platform.as_ref())
         .map_err(|cause| Error::Unsupported { what: subject, cause })?;
     let pairs = found.manifest.layers.iter().zip(&config.rootfs.diff_ids);
     let all: Vec<_> = pairs.map(|(blob, diff_id)| Layer { blob, diff_id }).collect();
-    layers::fetch(&client, &ingest, &all, progress)?;
+    let at_once = options.layers_at_once.map_or(layers::AT_ONCE, NonZeroUsize::get);
+    layers::fetch(&client, &ingest, &all, at_once, progress)?;
     let image = ingest.finish(&found.bytes, &found.media_type, &names)?;
     let already_present = before.is_some_and(|before| before.id == image.id);
     Ok(Pulled { image, digest: found.digest, already_present })
@@ -82,14 +82,20 @@ fn names(reference: &Reference, digest: &Digest) -> Vec<Reference> {
 }
 
 /// Whether nothing is left to do. Layers that somebody removed by hand are fetched again.
-fn is_complete(store: &Store, image: &Image, found: &Found, names: &[Reference]) -> bool {
-    image.manifest_digest == found.manifest_digest
-        && names.iter().all(|name| image.names.contains(name))
-        && image.layers(store).iter().all(|path| path.exists())
+fn is_complete(ingest: &Ingest, image: &Image, found: &Found, names: &[Reference]) -> Result<bool, Error> {
+    if image.manifest_digest != found.manifest_digest || !names.iter().all(|name| image.names.contains(name)) {
+        return Ok(false);
+    }
+    for (blob, diff_id) in image.manifest.layers.iter().zip(&image.config.rootfs.diff_ids) {
+        if !ingest.has_layer(blob, diff_id)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Fetches the image's configuration, puts it into the store, which verifies it, and reads it.
-fn config(client: &Client, ingest: &Ingest, descriptor: &Descriptor) -> Result<ImageConfig, Error> {
+fn config(client: &Client<'_>, ingest: &Ingest, descriptor: &Descriptor) -> Result<ImageConfig, Error> {
     let limit = spec::image::DOCUMENT_SIZE_MAX;
     if descriptor.size > limit {
         return Err(client.protocol(format!("the image's configuration is larger than {} MiB", limit >> 20)));

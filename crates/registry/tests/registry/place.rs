@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use registry::{Error, PullOptions, Pulled};
+use registry::{Access, Error, PullOptions, Pulled, Session, Sources};
 use spec::Reference;
 
 use crate::fixture::{Fixture, NAME};
@@ -32,9 +32,26 @@ impl Place {
         &self.path
     }
 
-    pub fn options(&self) -> PullOptions {
-        // Not the user's own, whatever this test runs as.
-        PullOptions { credentials_file: Some(self.path.join("config.json")), ..PullOptions::default() }
+    /// Not the user's own files, whatever this test runs as.
+    pub fn access(&self) -> Access {
+        let credentials_file = Some(self.path.join("config.json"));
+        Access { credentials_file, sources: Sources::none(), ..Access::default() }
+    }
+
+    /// With hosts as `registries.toml` has them.
+    pub fn access_with(&self, registries: &str) -> Access {
+        let file = self.path.join("registries.toml");
+        std::fs::write(&file, registries).expect("the temporary directory is writable");
+        Access { sources: Sources { own: vec![file], ..Sources::none() }, ..self.access() }
+    }
+
+    pub fn session(&self) -> Session {
+        Session::open(self.access()).expect("there are no files of configuration")
+    }
+
+    /// Where a layer of the store is.
+    pub fn layer(&self, image: &image::Image, number: usize) -> PathBuf {
+        self.path.join("root/layers").join(image.config.rootfs.diff_ids[number].hex())
     }
 
     pub fn log_in(&self, registry: &str) {
@@ -43,12 +60,12 @@ impl Place {
     }
 
     pub fn pull(&self, server: &Server) -> Result<Pulled, Error> {
-        self.pull_as(&format!("{}/{NAME}", server.authority), &self.options())
+        self.pull_as(&format!("{}/{NAME}", server.authority), &PullOptions::default())
     }
 
     pub fn pull_as(&self, name: &str, options: &PullOptions) -> Result<Pulled, Error> {
         let reference = Reference::parse(name).expect("tests use valid names");
-        registry::pull(&self.store(), &reference, options, &mut |_| ())
+        registry::pull(&self.session(), &self.store(), &reference, options, &mut |_| ())
     }
 }
 

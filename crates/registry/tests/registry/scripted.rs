@@ -16,8 +16,11 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 /// A request as it came in; header names in lower case.
 #[derive(Debug, Clone)]
 pub struct Request {
+    pub method: String,
+    /// With its query.
     pub path: String,
     headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
 }
 
 impl Request {
@@ -73,7 +76,10 @@ impl Reply {
             return Ok(());
         }
         let mut head = format!("HTTP/1.1 {} Scripted\r\nconnection: close\r\n", self.status);
-        head.push_str(&format!("content-length: {}\r\n", self.body.len()));
+        // 204 has no body (RFC 9110 section 15.3.5).
+        if self.status != 204 {
+            head.push_str(&format!("content-length: {}\r\n", self.body.len()));
+        }
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -175,26 +181,35 @@ fn serve_tls(stream: TcpStream, config: Arc<ServerConfig>, script: &Script, log:
 fn serve(stream: &mut (impl Read + Write), script: &Script, log: &Mutex<Vec<Request>>) {
     let Some(request) = read_request(stream) else { return };
     log.lock().expect("no script panics while it holds the log").push(request.clone());
-    let _ = script(&request).send(stream);
+    let mut reply = script(&request);
+    if request.method == "HEAD" {
+        reply.cut = Some(0);
+    }
+    let _ = reply.send(stream);
 }
 
-/// `None` for what is no HTTP, such as the start of a TLS handshake.
+/// `None` for what is no HTTP, such as the start of a TLS handshake. A body cut short by the client
+/// is given as far as it came.
 fn read_request(stream: &mut impl Read) -> Option<Request> {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(b"\r\n\r\n") {
         stream.read_exact(&mut byte).ok()?;
         bytes.push(byte[0]);
-        if bytes[0] != b'G' || bytes.len() > 64 * 1024 {
+        if !bytes[0].is_ascii_uppercase() || bytes.len() > 64 * 1024 {
             return None;
         }
     }
     let text = String::from_utf8(bytes).ok()?;
     let mut lines = text.split("\r\n");
-    let path = lines.next()?.split(' ').nth(1)?.to_owned();
-    let headers = lines
+    let mut words = lines.next()?.split(' ');
+    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let headers: Vec<(String, String)> = lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    Some(Request { path, headers })
+    let mut request = Request { method, path, headers, body: Vec::new() };
+    let length = request.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let _ = stream.take(length).read_to_end(&mut request.body);
+    Some(request)
 }

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use registry::Error;
+use registry::{Error, PullOptions};
 use spec::image::media_type;
 
 use crate::fixture::{self, Fixture, NAME};
@@ -70,11 +70,11 @@ fn quotas_and_outages_end_the_pull() {
 fn nobody_there() {
     let gone = Server::start(|_| Reply::hang_up()).authority.clone();
     let place = Place::new();
-    let error = place.pull_as(&format!("{gone}/x"), &place.options()).unwrap_err();
+    let error = place.pull_as(&format!("{gone}/x"), &PullOptions::default()).unwrap_err();
     assert!(matches!(error, Error::Connection { .. }), "{error}");
     assert!(error.to_string().starts_with(&format!("cannot reach registry {gone}: ")), "{error}");
     // RFC 6761: no such host exists anywhere.
-    let error = place.pull_as("brig.invalid/x", &place.options()).unwrap_err();
+    let error = place.pull_as("brig.invalid/x", &PullOptions::default()).unwrap_err();
     let expected =
         "cannot reach registry brig.invalid: host not found; check its name, /etc/resolv.conf and the network";
     assert_eq!(error.to_string(), expected);
@@ -84,7 +84,7 @@ fn nobody_there() {
 fn names_of_no_host() {
     let place = Place::new();
     for registry in ["reg.lan:99999", "[:]:5000"] {
-        let error = place.pull_as(&format!("{registry}/x"), &place.options()).unwrap_err().to_string();
+        let error = place.pull_as(&format!("{registry}/x"), &PullOptions::default()).unwrap_err().to_string();
         assert!(error.contains("this is no address and port; check the name"), "{error}");
     }
 }
@@ -126,13 +126,13 @@ fn what_is_asked_for_by_digest_has_it() {
     let other = Fixture::new(&[11]);
     let honest = Server::start(move |request| image.reply(request));
     let place = Place::new();
-    let pulled = place.pull_as(&format!("{}/{NAME}@{digest}", honest.authority), &place.options()).unwrap();
+    let pulled = place.pull_as(&format!("{}/{NAME}@{digest}", honest.authority), &PullOptions::default()).unwrap();
     assert_eq!(pulled.digest, digest);
     let liar = Server::start(move |request| match request.path.contains("/manifests/") {
         true => fixture::manifest_reply(media_type::OCI_MANIFEST, &other.manifest_bytes),
         false => other.reply(request),
     });
-    let error = place.pull_as(&format!("{}/{NAME}@{digest}", liar.authority), &place.options()).unwrap_err();
+    let error = place.pull_as(&format!("{}/{NAME}@{digest}", liar.authority), &PullOptions::default()).unwrap_err();
     assert!(matches!(error, Error::Digest { .. }), "{error}");
 }
 
