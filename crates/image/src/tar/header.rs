@@ -69,6 +69,12 @@ pub(super) fn number(field: &[u8]) -> Result<i64> {
     }
 }
 
+/// A user or group. The largest number is none: chown(2) takes it for "leave as it is".
+pub(super) fn id(number: impl TryInto<u32>) -> Result<u32> {
+    let id = number.try_into().ok().filter(|id| *id != u32::MAX);
+    id.ok_or_else(|| Error::invalid("has a user or group id out of range"))
+}
+
 /// Digits may be surrounded by spaces and zeros; an empty field is 0.
 fn octal(field: &[u8]) -> Result<i64> {
     let is_padding = |b: &u8| *b == b' ' || *b == 0;

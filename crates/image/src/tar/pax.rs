@@ -1,6 +1,6 @@
 //! PAX extended headers: `length key=value\n` records.
 
-use super::{Entry, Error, Extent, Result};
+use super::{Entry, Error, Extent, Result, header};
 
 /// Calls `each` with key and value of every record.
 pub(super) fn records<'a>(mut data: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8]) -> Result<()>) -> Result<()> {
@@ -83,8 +83,8 @@ impl Overrides {
                 i64::try_from(size).map_err(|_| Error::invalid("has an extended header with a size too large"))?;
                 self.data_size = Some(size);
             }
-            b"uid" => entry.uid = u32::try_from(number()?).map_err(|_| Error::invalid("has a user id too large"))?,
-            b"gid" => entry.gid = u32::try_from(number()?).map_err(|_| Error::invalid("has a group id too large"))?,
+            b"uid" => entry.uid = header::id(number()?)?,
+            b"gid" => entry.gid = header::id(number()?)?,
             b"mtime" => {
                 entry.mtime = time(value).ok_or_else(|| Error::invalid("has an extended header with a bad mtime"))?;
             }

@@ -216,13 +216,14 @@ fn plain(block: &Block) -> Result<Entry> {
     if block[header::MAGIC] == *header::USTAR && !prefix.is_empty() {
         path = [prefix, &path].join(&b'/');
     }
-    let id = |field| {
-        let number = header::number(&block[field])?;
-        // Go wrote ids beyond 31 bits as negative numbers for a while.
-        u32::try_from(number).map_err(|_| Error::invalid("has a user or group id out of range"))
-    };
+    let id = |field| header::id(header::number(&block[field])?);
     let is_device = matches!(block[header::TYPE], b'3' | b'4');
-    let device = |field| if is_device { id(field) } else { Ok(0) };
+    // Linux has twelve bits for the major number and twenty for the minor (include/linux/kdev_t.h): more would be cut
+    // off, and the device be another.
+    let device = |field, bits: u32| match if is_device { header::number(&block[field])? } else { 0 } {
+        number if number >> bits == 0 => Ok(number as u32),
+        _ => Err(Error::invalid("has a device number out of range")),
+    };
     Ok(Entry {
         path,
         link: header::text(&block[header::LINK]).to_vec(),
@@ -232,8 +233,8 @@ fn plain(block: &Block) -> Result<Entry> {
         gid: id(header::GID)?,
         size: 0,
         mtime: (header::number(&block[header::MTIME])?, 0),
-        device_major: device(header::MAJOR)?,
-        device_minor: device(header::MINOR)?,
+        device_major: device(header::MAJOR, 12)?,
+        device_minor: device(header::MINOR, 20)?,
         xattrs: Vec::new(),
         extents: None,
     })

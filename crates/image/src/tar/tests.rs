@@ -165,6 +165,33 @@ fn broken_archives() {
 }
 
 #[test]
+fn device_numbers_that_linux_does_not_have() {
+    let largest = Entry { path: b"d".to_vec(), kind: Kind::CharDevice, ..Entry::default() };
+    let largest = Entry { device_major: 0xfff, device_minor: 0xfffff, ..largest };
+    let archive = write(&[(largest.clone(), Vec::new())]);
+    assert_eq!(read(&archive).unwrap()[0].0, largest);
+    for (at, number) in [(329, &b"0010000\0"[..]), (337, b"4000000\0"), (329, b"\xff\xff\xff\xff\xff\xff\xff\xff")] {
+        let mut block: header::Block = archive[..BLOCK].try_into().unwrap();
+        block[at..at + 8].copy_from_slice(number);
+        header::put_checksum(&mut block);
+        assert_eq!(why(&block), "has a device number out of range");
+    }
+}
+
+#[test]
+fn the_owner_that_chown_takes_for_none() {
+    let owned = |uid, gid| write(&[(Entry { path: b"f".to_vec(), uid, gid, ..Entry::default() }, Vec::new())]);
+    assert_eq!(read(&owned(u32::MAX - 1, u32::MAX - 1)).unwrap()[0].0.uid, u32::MAX - 1);
+    for archive in [owned(u32::MAX, 0), owned(0, u32::MAX)] {
+        assert_eq!(why(&archive), "has a user or group id out of range");
+    }
+    let mut block: header::Block = block(b'0', b"f", b"0").try_into().unwrap();
+    block[header::UID].copy_from_slice(b"\x80\0\0\0\xff\xff\xff\xff");
+    header::put_checksum(&mut block);
+    assert_eq!(why(&block), "has a user or group id out of range");
+}
+
+#[test]
 fn impossible_sparse_maps() {
     for map in ["0,5,3,5", "10,1", "0,18446744073709551615", "0,1,2", "x", "0,9"] {
         let mut records = Vec::new();
@@ -218,7 +245,7 @@ fn the_systems_tar_reads_ours() {
 fn any_entry() -> impl Strategy<Value = (Entry, Vec<u8>)> {
     let name = prop::collection::vec(1..=255_u8, 1..130);
     let xattrs = prop::collection::btree_map("user\\.[a-z]{1,8}", prop::collection::vec(any::<u8>(), 0..40), 0..3);
-    let ids = (any::<u32>(), any::<u32>(), 0..0o10000_u32);
+    let ids = (0..u32::MAX, 0..u32::MAX, 0..0o10000_u32);
     let time = (-9_000_000_000..90_000_000_000_i64, 0..1_000_000_000_u32);
     let kind = prop_oneof![
         Just(Kind::File),
