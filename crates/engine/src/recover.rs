@@ -99,9 +99,13 @@ pub fn sweep(engine: &Engine) {
         if !name.starts_with('.') {
             continue;
         }
-        // Makers and removers hold the lock of the directory; a monitor that removes its container has its own.
-        let free = |name: &str| Lock::try_exclusive(&entry.path().join(name)).ok().flatten();
-        let (Some(_lock), Some(_monitor)) = (free("lock"), free(monitor::LOCK)) else { continue };
+        // Makers and removers hold the lock of the directory; a monitor that removes its container has its own, which
+        // nobody takes any more once the container is hidden. Looked for first: asking would make it, on a full disk too.
+        let of_monitor = entry.path().join(monitor::LOCK);
+        if of_monitor.exists() && !matches!(Lock::try_shared(&of_monitor), Ok(Some(_))) {
+            continue;
+        }
+        let Ok(Some(_lock)) = Lock::try_exclusive(&entry.path().join("lock")) else { continue };
         let record = file::read_json::<Record>(&entry.path().join("container.json")).ok().flatten();
         match (record, name.starts_with(NEW)) {
             (Some(record), false) => {
