@@ -72,6 +72,26 @@ pub struct Mount {
     #[serde(default)]
     pub read_only: bool,
     pub source: MountSource,
+    #[serde(default)]
+    pub typed: Typed,
+}
+
+/// How a mount was asked for; it matters to those who show it again and to nobody else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Typed {
+    /// `-v`, with the words behind the second colon: `ro,z`.
+    Volume { mode: String },
+    /// `--mount`, with its `consistency`, which means nothing on Linux.
+    Mount { consistency: String },
+    /// `--tmpfs`
+    Tmpfs,
+}
+
+impl Default for Typed {
+    fn default() -> Typed {
+        Typed::Volume { mode: String::new() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -182,6 +182,49 @@ fn create_list_inspect() {
 }
 
 #[test]
+fn inspect_shows_mounts_as_they_were_typed() {
+    let brig = Brig::new();
+    let dir = brig.mkdir("h");
+    let template = "{{json .HostConfig.Binds}} {{json .HostConfig.Mounts}} {{json .Config.Volumes}} \
+        {{range .Mounts}}{{.Type}} {{.Destination}} {{printf \"%q\" .Mode}} {{.RW}} {{printf \"%q\" .Propagation}}{{end}}";
+    for (flag, expected) in [
+        ("-v DIR:/d", r#"["DIR:/d"] null null bind /d "" true "rprivate""#),
+        ("-v DIR:/d:rw", r#"["DIR:/d:rw"] null null bind /d "rw" true "rprivate""#),
+        ("-v DIR:/d/:z,ro", r#"["DIR:/d/:z,ro"] null null bind /d "z,ro" false "rprivate""#),
+        ("-v DIR:/d:Z,rslave", r#"["DIR:/d:Z,rslave"] null null bind /d "Z,rslave" true "rslave""#),
+        ("-v vol:/d", r#"["vol:/d"] null null volume /d "z" true """#),
+        ("-v vol:/d:nocopy,ro", r#"["vol:/d:nocopy,ro"] null null volume /d "nocopy,ro" false """#),
+        ("-v /d", r#"null null {"/d":{}} volume /d "" true """#),
+        ("--tmpfs /d:size=1m", "null null null "),
+        (
+            "--mount type=volume,src=vol,dst=/d",
+            r#"null [{"Type":"volume","Source":"vol","Target":"/d"}] null volume /d "z" true """#,
+        ),
+        ("--mount dst=/d", r#"null [{"Type":"volume","Target":"/d"}] null volume /d "z" true """#),
+        (
+            "--mount src=vol,dst=/d,ro,volume-nocopy,volume-label=a=b",
+            r#"null [{"Type":"volume","Source":"vol","Target":"/d","ReadOnly":true,"VolumeOptions":{"NoCopy":true,"Labels":{"a":"b"},"DriverConfig":{}}}] null volume /d "z" false """#,
+        ),
+        (
+            "--mount type=bind,src=DIR,dst=/d,ro,bind-propagation=rslave,consistency=cached",
+            r#"null [{"Type":"bind","Source":"DIR","Target":"/d","ReadOnly":true,"Consistency":"cached","BindOptions":{"Propagation":"rslave"}}] null bind /d "" false "rslave""#,
+        ),
+        ("--mount type=tmpfs,dst=/d", r#"null [{"Type":"tmpfs","Target":"/d"}] null tmpfs /d "" true """#),
+        (
+            "--mount type=tmpfs,dst=/d,tmpfs-size=1m,tmpfs-mode=1770",
+            r#"null [{"Type":"tmpfs","Target":"/d","TmpfsOptions":{"SizeBytes":1048576,"Mode":1016}}] null tmpfs /d "" true """#,
+        ),
+    ] {
+        brig.ok(&format!("create --name box {} bb true", flag.replace("DIR", &dir)));
+        assert_eq!(brig.inspect("box", template), expected.replace("DIR", &dir), "{flag}");
+        brig.ok("rm -v box");
+    }
+    for mode in ["ro,rw", "z,Z", "shared,slave"] {
+        brig.run(&format!("create -v {dir}:/d:{mode} bb true")).says(&format!("invalid mode: {mode}"));
+    }
+}
+
+#[test]
 fn prune_spares_named_and_used_volumes() {
     let brig = Brig::new();
     brig.ok("volume create named");

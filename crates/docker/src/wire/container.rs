@@ -3,10 +3,10 @@
 
 use super::host_config::host_config;
 use super::size::Sizes;
-use super::{list_or_null, set_or_null, time};
-use engine::options::{MountSource, Network};
+use super::{list_or_null, set_or_null, time, word};
+use engine::options::{Mount, MountSource, Typed};
 use engine::record::{Record, ResolvedHealth, VolumeUse};
-use engine::state::{Health, HealthStatus, State, Status};
+use engine::state::{Health, State, Status};
 use engine::{Container, Engine};
 use serde_json::{Map, Value, json};
 
@@ -55,16 +55,8 @@ pub fn inspect(engine: &Engine, container: &Container, sizes: Option<Sizes>) -> 
 fn state(container: &Container) -> Value {
     let state: &State = &container.state;
     let status = container.status();
-    let word = match status {
-        Status::Created => "created",
-        Status::Running => "running",
-        Status::Paused => "paused",
-        Status::Restarting => "restarting",
-        Status::Removing => "removing",
-        Status::Exited => "exited",
-    };
     let mut object = json!({
-        "Status": word,
+        "Status": word::status(status),
         "Running": matches!(status, Status::Running | Status::Paused | Status::Restarting),
         "Paused": status == Status::Paused,
         "Restarting": status == Status::Restarting,
@@ -83,11 +75,6 @@ fn state(container: &Container) -> Value {
 }
 
 fn health_state(health: &Health) -> Value {
-    let status = match health.status {
-        HealthStatus::Starting => "starting",
-        HealthStatus::Healthy => "healthy",
-        HealthStatus::Unhealthy => "unhealthy",
-    };
     let probes: Vec<Value> = health
         .log
         .iter()
@@ -95,7 +82,7 @@ fn health_state(health: &Health) -> Value {
             json!({ "Start": probe.start.to_string(), "End": probe.end.to_string(), "ExitCode": probe.exit_code, "Output": probe.output })
         })
         .collect();
-    json!({ "Status": status, "FailingStreak": health.failing_streak, "Log": probes })
+    json!({ "Status": word::health(health.status), "FailingStreak": health.failing_streak, "Log": probes })
 }
 
 /// Where the layers are. There is no `MergedDir`: the root file system is mounted in the container's namespace only.
@@ -116,12 +103,13 @@ fn graph_data(engine: &Engine, container: &Container) -> Value {
 }
 
 fn mounts(engine: &Engine, record: &Record) -> Vec<Value> {
+    let place = |target: &str| target.trim_end_matches('/').to_owned();
     let volumes = record.volumes.iter().map(|volume| {
         json!({
             "Type": "volume",
             "Name": volume.name,
             "Source": engine::volumes::data_path(engine, &volume.name).to_string_lossy(),
-            "Destination": volume.target,
+            "Destination": place(&volume.target),
             "Driver": "local",
             "Mode": volume_mode(record, volume),
             "RW": !volume.read_only,
@@ -132,31 +120,43 @@ fn mounts(engine: &Engine, record: &Record) -> Vec<Value> {
         MountSource::Bind { path, propagation, .. } => Some(json!({
             "Type": "bind",
             "Source": path,
-            "Destination": mount.target,
-            "Mode": if mount.read_only { "ro" } else { "" },
+            "Destination": place(&mount.target),
+            "Mode": mode(mount),
             "RW": !mount.read_only,
             "Propagation": if propagation.is_empty() { "rprivate" } else { propagation },
         })),
         // Docker lists those of --mount and leaves out those of --tmpfs.
-        MountSource::Tmpfs { size_bytes, mode, .. } if size_bytes.is_some() || mode.is_some() => Some(json!({
-            "Type": "tmpfs", "Source": "", "Destination": mount.target, "Mode": "", "RW": !mount.read_only, "Propagation": "",
+        MountSource::Tmpfs { .. } if mount.typed != Typed::Tmpfs => Some(json!({
+            "Type": "tmpfs",
+            "Source": "",
+            "Destination": place(&mount.target),
+            "Mode": "",
+            "RW": !mount.read_only,
+            "Propagation": "",
         })),
         _ => None,
     });
     volumes.chain(others).collect()
 }
 
-/// The words behind the second colon; docker gives named volumes `z` where there are none.
-fn volume_mode(record: &Record, volume: &VolumeUse) -> &'static str {
-    let asked = record.options.storage.mounts.iter().find(|mount| mount.target == volume.target);
-    let no_copy = asked.is_some_and(|mount| matches!(mount.source, MountSource::Volume { copy: false, .. }));
-    match (volume.read_only, no_copy) {
-        (true, true) => "ro,nocopy",
-        (true, false) => "ro",
-        (false, true) => "nocopy",
-        (false, false) if volume.anonymous => "",
-        (false, false) => "z",
+/// The words behind the second colon of `-v`.
+fn mode(mount: &Mount) -> &str {
+    if let Typed::Volume { mode } = &mount.typed { mode } else { "" }
+}
+
+/// Docker gives volumes `z` where no mode was typed, unless nothing but a place was named, by `-v` or by the image.
+fn volume_mode<'a>(record: &'a Record, volume: &VolumeUse) -> &'a str {
+    match record.options.storage.mounts.iter().find(|mount| mount.target == volume.target) {
+        None => "",
+        Some(mount) if is_bare(mount) => "",
+        Some(mount) if mode(mount).is_empty() => "z",
+        Some(mount) => mode(mount),
     }
+}
+
+/// `-v /place`
+fn is_bare(mount: &Mount) -> bool {
+    matches!((&mount.typed, &mount.source), (Typed::Volume { .. }, MountSource::Volume { name: None, .. }))
 }
 
 fn config(record: &Record) -> Value {
@@ -183,7 +183,8 @@ fn config(record: &Record) -> Value {
         put("Healthcheck", healthcheck(health));
     }
     put("Image", options.image.as_str().into());
-    put("Volumes", set_or_null(process.image_volumes.iter()));
+    let bare = options.storage.mounts.iter().filter(|mount| is_bare(mount)).map(|mount| &mount.target);
+    put("Volumes", set_or_null(process.image_volumes.iter().chain(bare)));
     put("WorkingDir", process.workdir.as_str().into());
     put("Entrypoint", list_or_null(&process.entrypoint));
     put("OnBuild", Value::Null);
@@ -216,10 +217,7 @@ fn healthcheck(health: &ResolvedHealth) -> Value {
 }
 
 fn network(record: &Record) -> Value {
-    let name = match record.options.namespaces.network {
-        Network::None => "none",
-        Network::Host => "host",
-    };
+    let name = word::network(record.options.namespaces.network);
     let endpoint = json!({
         "IPAMConfig": null,
         "Links": null,

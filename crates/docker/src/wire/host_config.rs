@@ -1,12 +1,11 @@
 //! `HostConfig`: what was asked of the container, as docker's API has it. Called by `container.rs` alone.
 //! Rebuilds from the options what was typed: `Binds` from `-v`, `Mounts` from `--mount`.
 
+use super::{list_or_null, word};
 use engine::defaults::paths;
-use engine::options::{Ipc, LogDriver, Mount, MountSource, Network, Options, Resources, Restart, Seccomp, Sharing};
+use engine::options::{Ipc, LogDriver, Mount, MountSource, Options, Resources, Restart, Seccomp, Sharing, Typed};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-
-use super::list_or_null;
 
 const SHM_BYTES: u64 = 64 << 20;
 
@@ -70,7 +69,7 @@ fn asked(options: &Options) -> Value {
             "Type": match options.log.driver { LogDriver::JsonFile => "json-file", LogDriver::None => "none" },
             "Config": options.log.options,
         },
-        "NetworkMode": match namespaces.network { Network::None => "none", Network::Host => "host" },
+        "NetworkMode": word::network(namespaces.network),
         "PortBindings": {},
         "RestartPolicy": { "Name": restart, "MaximumRetryCount": retries },
         "AutoRemove": lifecycle.auto_remove,
@@ -142,69 +141,69 @@ fn security_options(options: &Options) -> Vec<String> {
     list
 }
 
-/// A mount as `-v` writes it; those that only `--mount` and `--tmpfs` can make are elsewhere.
+/// A mount of `-v`, as typed. Those without a source are in `Config.Volumes`.
 fn bind(mount: &Mount) -> Option<String> {
-    let (source, mut words) = match &mount.source {
-        MountSource::Bind { path, create: true, propagation, .. } => (path, vec![propagation.as_str()]),
-        MountSource::Volume { name: Some(name), copy, .. } => (name, vec![if *copy { "" } else { "nocopy" }]),
-        _ => return None,
+    let Typed::Volume { mode } = &mount.typed else { return None };
+    let source = match &mount.source {
+        MountSource::Bind { path, .. } => path,
+        MountSource::Volume { name, .. } => name.as_ref()?,
+        MountSource::Tmpfs { .. } => return None,
     };
-    if mount.read_only {
-        words.insert(0, "ro");
-    }
-    words.retain(|word| !word.is_empty());
-    let colon = if words.is_empty() { "" } else { ":" };
-    Some(format!("{source}:{}{colon}{}", mount.target, words.join(",")))
+    let colon = if mode.is_empty() { "" } else { ":" };
+    Some(format!("{source}:{}{colon}{mode}", mount.target))
 }
 
-/// A mount that only `--mount` can make.
+/// A mount of `--mount`: what was asked for, without the defaults.
 fn structured(mount: &Mount) -> Option<Value> {
-    let mut object = Map::new();
-    let (kind, source, extra) = match &mount.source {
-        MountSource::Bind { path, create: false, propagation, non_recursive } => {
-            let mut bind = Map::new();
-            if !propagation.is_empty() {
-                bind.insert("Propagation".to_owned(), propagation.as_str().into());
-            }
-            if *non_recursive {
-                bind.insert("NonRecursive".to_owned(), true.into());
-            }
-            ("bind", path.as_str(), ("BindOptions", bind))
+    let Typed::Mount { consistency } = &mount.typed else { return None };
+    let (kind, source, group, options) = match &mount.source {
+        MountSource::Bind { path, propagation, non_recursive, .. } => {
+            let options = asked_only([
+                (!propagation.is_empty(), "Propagation", json!(propagation)),
+                (*non_recursive, "NonRecursive", json!(true)),
+            ]);
+            ("bind", path.as_str(), "BindOptions", options)
         }
-        MountSource::Tmpfs { size_bytes, mode, options }
-            if options.is_empty() && (size_bytes.is_some() || mode.is_some()) =>
-        {
-            let mut tmpfs = Map::new();
-            if let Some(size) = size_bytes {
-                tmpfs.insert("SizeBytes".to_owned(), (*size).into());
+        MountSource::Volume { name, copy, labels, driver, driver_options } => {
+            let driver = asked_only([
+                (!driver.is_empty(), "Name", json!(driver)),
+                (!driver_options.is_empty(), "Options", json!(driver_options)),
+            ]);
+            let mut options =
+                asked_only([(!copy, "NoCopy", json!(true)), (!labels.is_empty(), "Labels", json!(labels))]);
+            // There whenever anything of its group was asked for.
+            if !options.is_empty() || !driver.is_empty() {
+                options.insert("DriverConfig".to_owned(), Value::Object(driver));
             }
-            if let Some(mode) = mode {
-                tmpfs.insert("Mode".to_owned(), (*mode).into());
-            }
-            ("tmpfs", "", ("TmpfsOptions", tmpfs))
+            ("volume", name.as_deref().unwrap_or_default(), "VolumeOptions", options)
         }
-        _ => return None,
+        MountSource::Tmpfs { size_bytes, mode, .. } => {
+            let options = asked_only([
+                (size_bytes.is_some(), "SizeBytes", json!(size_bytes)),
+                (mode.is_some(), "Mode", json!(mode)),
+            ]);
+            ("tmpfs", "", "TmpfsOptions", options)
+        }
     };
-    object.insert("Type".to_owned(), kind.into());
-    if !source.is_empty() {
-        object.insert("Source".to_owned(), source.into());
-    }
-    object.insert("Target".to_owned(), mount.target.as_str().into());
-    if mount.read_only {
-        object.insert("ReadOnly".to_owned(), true.into());
-    }
-    if !extra.1.is_empty() {
-        object.insert(extra.0.to_owned(), Value::Object(extra.1));
-    }
-    Some(Value::Object(object))
+    Some(Value::Object(asked_only([
+        (true, "Type", json!(kind)),
+        (!source.is_empty(), "Source", json!(source)),
+        (true, "Target", json!(mount.target)),
+        (mount.read_only, "ReadOnly", json!(true)),
+        (!consistency.is_empty(), "Consistency", json!(consistency)),
+        (!options.is_empty(), group, Value::Object(options)),
+    ])))
+}
+
+/// The fields whose condition holds.
+fn asked_only<const N: usize>(fields: [(bool, &str, Value); N]) -> Map<String, Value> {
+    fields.into_iter().filter(|(asked, ..)| *asked).map(|(_, name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Those of `--tmpfs`, with their options.
 fn tmpfs(mounts: &[Mount]) -> BTreeMap<&str, String> {
-    let own = mounts.iter().filter_map(|mount| match &mount.source {
-        MountSource::Tmpfs { size_bytes: None, mode: None, options } => {
-            Some((mount.target.as_str(), options.join(",")))
-        }
+    let own = mounts.iter().filter_map(|mount| match (&mount.typed, &mount.source) {
+        (Typed::Tmpfs, MountSource::Tmpfs { options, .. }) => Some((mount.target.as_str(), options.join(","))),
         _ => None,
     });
     own.collect()
@@ -269,21 +268,29 @@ mod tests {
     use super::*;
     use engine::options::Ulimit;
 
-    fn volume(name: &str, copy: bool, read_only: bool) -> Mount {
-        let source = MountSource::Volume {
-            name: Some(name.to_owned()),
+    #[test]
+    fn mounts_as_typed() {
+        let source = |name: Option<&str>, copy| MountSource::Volume {
+            name: name.map(str::to_owned),
             copy,
             labels: BTreeMap::new(),
             driver: String::new(),
             driver_options: BTreeMap::new(),
         };
-        Mount { target: "/d".to_owned(), read_only, source }
-    }
-
-    #[test]
-    fn binds_as_typed() {
-        assert_eq!(bind(&volume("v1", true, false)).unwrap(), "v1:/d");
-        assert_eq!(bind(&volume("v1", false, true)).unwrap(), "v1:/d:ro,nocopy");
+        let mount = |source, typed| Mount { target: "/d".to_owned(), read_only: true, source, typed };
+        let short = Typed::Volume { mode: "nocopy,ro".to_owned() };
+        let long = Typed::Mount { consistency: String::new() };
+        let named = mount(source(Some("v1"), false), short.clone());
+        assert_eq!((bind(&named).as_deref(), structured(&named)), (Some("v1:/d:nocopy,ro"), None));
+        assert_eq!(bind(&mount(source(None, true), short)), None);
+        let named = mount(source(Some("v1"), false), long.clone());
+        assert_eq!(bind(&named), None);
+        assert_eq!(
+            structured(&named).unwrap().to_string(),
+            r#"{"Type":"volume","Source":"v1","Target":"/d","ReadOnly":true,"VolumeOptions":{"NoCopy":true,"DriverConfig":{}}}"#
+        );
+        let anonymous = structured(&mount(source(None, true), long)).unwrap();
+        assert_eq!(anonymous.to_string(), r#"{"Type":"volume","Target":"/d","ReadOnly":true}"#);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! Whether a source exists is checked by the engine, so that an error names the machine's state and not the text.
 
 use super::{bytes, volume};
-use engine::options::{Mount, MountSource};
+use engine::options::{Mount, MountSource, Typed};
 use std::collections::BTreeMap;
 
 /// The fields before the type is known to fit them.
@@ -12,6 +12,7 @@ struct Fields {
     source: String,
     target: String,
     read_only: bool,
+    consistency: String,
     propagation: String,
     non_recursive: bool,
     no_copy: bool,
@@ -59,8 +60,8 @@ impl Fields {
             "type" => self.kind = Some(value.to_ascii_lowercase()),
             "source" | "src" => self.source = value.to_owned(),
             "target" | "dst" | "destination" => self.target = value.to_owned(),
-            // Meant for macOS; without effect on Linux, in docker too.
-            "consistency" => {}
+            // Meant for macOS; without effect on Linux, in docker too. `inspect` shows it.
+            "consistency" => self.consistency = value.to_owned(),
             "bind-propagation" => match value {
                 "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => {
                     self.propagation = value.to_owned()
@@ -137,7 +138,8 @@ impl Fields {
             "tmpfs" => MountSource::Tmpfs { size_bytes: self.tmpfs_size, mode: self.tmpfs_mode, options: Vec::new() },
             _ => return Err(format!("mount type unknown: {kind:?} (use bind, volume or tmpfs)")),
         };
-        Ok(Mount { target: self.target, read_only: self.read_only, source })
+        let typed = Typed::Mount { consistency: self.consistency };
+        Ok(Mount { target: self.target, read_only: self.read_only, source, typed })
     }
 
     fn bind_path(&self) -> Result<String, String> {

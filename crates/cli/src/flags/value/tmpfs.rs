@@ -1,7 +1,7 @@
 //! `--tmpfs TARGET[:OPTIONS]`: options of mount(8) and tmpfs(5).
 //! Unknown ones are refused here, because the kernel's own error would not name them.
 
-use engine::options::{Mount, MountSource};
+use engine::options::{Mount, MountSource, Typed};
 
 const WORDS: [&str; 28] = [
     "defaults",
@@ -57,6 +57,7 @@ pub fn parse(text: &str) -> Result<Mount, String> {
         target: target.to_owned(),
         read_only,
         source: MountSource::Tmpfs { size_bytes: None, mode: None, options },
+        typed: Typed::Tmpfs,
     })
 }
 

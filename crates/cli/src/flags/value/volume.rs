@@ -1,7 +1,7 @@
 //! `-v [SOURCE:]TARGET[:OPTIONS]`: a path of the host, a named volume or (without source) an anonymous one.
 //! Gives the engine's type; directories and volumes are made when a container is.
 
-use engine::options::{Mount, MountSource};
+use engine::options::{Mount, MountSource, Typed};
 use std::collections::BTreeMap;
 
 /// One mount. A source that begins with `/` or `.` is a path, anything else the name of a volume.
@@ -46,7 +46,8 @@ pub fn parse(text: &str) -> Result<Mount, String> {
             }
         }
     };
-    Ok(Mount { target: target.to_owned(), read_only: flags.read_only, source })
+    let typed = Typed::Volume { mode: list.to_owned() };
+    Ok(Mount { target: target.to_owned(), read_only: flags.read_only, source, typed })
 }
 
 #[derive(Default)]
@@ -56,18 +57,33 @@ struct Flags {
     propagation: String,
 }
 
+/// Of each kind of word there may be one.
 fn options(list: &str) -> Result<Flags, String> {
     let mut flags = Flags::default();
+    let mut kinds = Vec::new();
     for word in list.split(',').filter(|_| !list.is_empty()) {
-        match word {
-            "ro" => flags.read_only = true,
-            "rw" => flags.read_only = false,
-            "nocopy" => flags.no_copy = true,
-            "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => flags.propagation = word.to_owned(),
+        let kind = match word {
+            "ro" | "rw" => {
+                flags.read_only = word == "ro";
+                "access"
+            }
+            "nocopy" => {
+                flags.no_copy = true;
+                "copy"
+            }
+            "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => {
+                flags.propagation = word.to_owned();
+                "propagation"
+            }
             // SELinux relabelling has nothing to do where containers get no label; consistency was for macOS only.
-            "z" | "Z" | "consistent" | "cached" | "delegated" => {}
+            "z" | "Z" => "label",
+            "consistent" | "cached" | "delegated" => "consistency",
             _ => return Err(format!("invalid mode: {list}")),
+        };
+        if kinds.contains(&kind) {
+            return Err(format!("invalid mode: {list}"));
         }
+        kinds.push(kind);
     }
     Ok(flags)
 }
@@ -119,6 +135,7 @@ mod tests {
     fn binds_volumes_and_anonymous() {
         let mount = parse("/tmp:/host:ro,rslave").unwrap();
         assert!(mount.read_only);
+        assert_eq!(mount.typed, Typed::Volume { mode: "ro,rslave".to_owned() });
         assert!(
             matches!(mount.source, MountSource::Bind { path, create: true, propagation, .. } if path == "/tmp" && propagation == "rslave")
         );
@@ -136,9 +153,10 @@ mod tests {
     fn bad_specifications() {
         assert_eq!(parse("foo:bar:baz:q"), Err("invalid spec: foo:bar:baz:q: too many colons".into()));
         assert_eq!(parse("/a:/b:zz"), Err("invalid mode: zz".into()));
-        for text in
-            ["", ":/x", "/x:", "v:d", "/a:/", "/a:/./", "v/w:/x", "-v:/x", "/a:/b:nocopy", "v1:/b:shared", "/a:/b:ro,"]
-        {
+        assert_eq!(parse("/a:/b:z,Z"), Err("invalid mode: z,Z".into()));
+        let shapes = ["", ":/x", "/x:", "v:d", "/a:/", "/a:/./", "v/w:/x", "-v:/x"];
+        let modes = ["/a:/b:nocopy", "v1:/b:shared", "/a:/b:ro,", "/a:/b:ro,rw", "/a:/b:shared,slave", "v1:/b:ro,ro"];
+        for text in shapes.iter().chain(&modes) {
             assert!(parse(text).is_err(), "{text}");
         }
     }
