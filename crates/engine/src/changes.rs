@@ -22,8 +22,8 @@ pub struct Change {
 
 /// Sorted by path. Mounts (volumes, `/proc`) are no changes, what is in them neither.
 pub fn changes(engine: &Engine, container: &Container) -> Result<Vec<Change>> {
-    let (lower, upper) = container.layer_directories(engine)?;
-    let changes = image::diff::changes(&upper, &lower)?;
+    let (lower, _mounted) = container.lower(engine, Some(&engine.paths().layer_mounts()))?;
+    let changes = image::diff::changes(&container.upper(engine), &lower)?;
     Ok(changes.into_iter().map(|change| Change { kind: kind(change.kind), path: change.path }).collect())
 }
 

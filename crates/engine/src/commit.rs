@@ -27,7 +27,7 @@ pub fn commit(engine: &Engine, container: &Container, options: CommitOptions) ->
     let base = engine.store().image(&container.record.image_id)?;
     let mut config = config(&container.record, &base.config.config);
     image::change::apply(&mut config, &options.changes)?;
-    let (_, upper) = container.layer_directories(engine)?;
+    let upper = container.upper(engine);
     let (container, _lock) = container.held_still(engine)?;
     let _frozen = if options.pause { Frozen::take(&container)? } else { None };
     let image = image::commit::commit(

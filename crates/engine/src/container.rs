@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::file;
 use crate::record::Record;
 use crate::state::{State, Status};
+use image::Stack;
 use kernel::beneath::Root;
 use kernel::cgroup::{Cgroup, Layout};
 use kernel::lock::Lock;
@@ -14,7 +15,7 @@ use kernel::overlay::Upper;
 use kernel::process::ProcessId;
 use rustix::io::Errno;
 use spec::ContainerId;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A snapshot; `refresh` takes a new one.
 #[derive(Debug, Clone)]
@@ -114,24 +115,56 @@ impl Container {
             // the next start may have its own of the same directories by now.
             return if pidfd.has_ended()? { Err(ended()) } else { Ok(root) };
         }
-        Ok(Root::from_fd(self.mount(engine)?.into()))
+        let (mount, _) = self.mount(engine)?;
+        Ok(Root::from_fd(mount.into()))
     }
 
-    /// The layers with the writable directory on top, as a mount that is visible nowhere.
-    pub(crate) fn mount(&self, engine: &Engine) -> Result<Mount> {
-        let (lower, directory) = self.layer_directories(engine)?;
+    /// The layers with the writable directory on top, as a mount that is visible nowhere. The mounts of the layers may
+    /// be shared with others while it is in use.
+    pub(crate) fn mount(&self, engine: &Engine) -> Result<(Mount, Stack)> {
+        let directory = self.upper(engine);
         let work = engine.paths().container(self.id()).join("work");
         // What goes with the container's end need not survive a power cut.
         let volatile = self.record.options.lifecycle.auto_remove;
         let upper = Upper { directory: &directory, work: &work, volatile };
-        Ok(kernel::overlay::mount(&lower, Some(upper), false)?)
+        self.over_layers(engine, |lower| kernel::overlay::mount(lower, Some(upper), false))
     }
 
-    /// The read-only directories, top first, and the writable one.
-    pub fn layer_directories(&self, engine: &Engine) -> Result<(Vec<PathBuf>, PathBuf)> {
-        let mut lower = engine.store().layer_directories(&self.record.layers);
+    /// What `mount` makes of the read-only directories, top first.
+    pub(crate) fn over_layers(
+        &self,
+        engine: &Engine,
+        mount: impl Fn(&[PathBuf]) -> kernel::Result<Mount>,
+    ) -> Result<(Mount, Stack)> {
+        let (lower, stack) = self.lower(engine, Some(&engine.paths().layer_mounts()))?;
+        match mount(&lower) {
+            // The monitor that held one of them has just ended.
+            Err(error) if error.errno == Errno::INVAL && stack.is_borrowed() => {
+                let (lower, stack) = self.lower(engine, None)?;
+                Ok((mount(&lower)?, stack))
+            }
+            result => Ok((result?, stack)),
+        }
+    }
+
+    /// The read-only directories, top first, good while the stack lives.
+    pub(crate) fn lower(&self, engine: &Engine, mounts: Option<&Path>) -> Result<(Vec<PathBuf>, Stack)> {
+        let stack = engine.store().stack(&self.record.layers, mounts)?;
+        let mut lower = stack.directories.clone();
         lower.push(crate::skeleton::ensure(engine.paths())?);
-        Ok((lower, engine.paths().container(self.id()).join("upper")))
+        Ok((lower, stack))
+    }
+
+    /// The writable directory.
+    pub fn upper(&self, engine: &Engine) -> PathBuf {
+        engine.paths().container(self.id()).join("upper")
+    }
+
+    /// Where the layers are on disk, top first, and the writable one: for people to look at.
+    pub fn layer_directories(&self, engine: &Engine) -> Result<(Vec<PathBuf>, PathBuf)> {
+        let mut lower = engine.store().layer_paths(&self.record.layers);
+        lower.push(crate::skeleton::ensure(engine.paths())?);
+        Ok((lower, self.upper(engine)))
     }
 
     pub fn cgroup(&self) -> Result<Cgroup> {

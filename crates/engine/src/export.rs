@@ -17,7 +17,10 @@ pub fn export(engine: &Engine, container: &Container, output: &mut dyn Write) ->
 /// The rootfs without mounts, to read only. With the writable layer as a lower one nothing is
 /// written and no lock needed; the kernel lets a directory be both (`index=off`).
 pub(crate) fn layers_only(engine: &Engine, container: &Container) -> Result<Root> {
-    let (mut lower, upper) = container.layer_directories(engine)?;
-    lower.insert(0, upper);
-    Ok(Root::from_fd(kernel::overlay::mount(&lower, None, true)?.into()))
+    let upper = container.upper(engine);
+    let (mount, _) = container.over_layers(engine, |lower| {
+        let all: Vec<_> = std::iter::once(upper.clone()).chain(lower.iter().cloned()).collect();
+        kernel::overlay::mount(&all, None, true)
+    })?;
+    Ok(Root::from_fd(mount.into()))
 }

@@ -55,6 +55,11 @@ impl Paths {
         self.state.join("containers").join(id.as_str())
     }
 
+    /// Links to mounts of layers that monitors hold; see `image/mounts.rs`.
+    pub fn layer_mounts(&self) -> PathBuf {
+        self.state.join("layers")
+    }
+
     /// An empty directory on which every container's init attaches its rootfs, each in its own mount namespace.
     pub fn mount_point(&self) -> PathBuf {
         self.state.join("rootfs")

@@ -10,6 +10,7 @@ use crate::lifecycle::{self, Remove};
 use crate::monitor::Begin;
 use crate::state::Status;
 use crate::{etc_files, file, monitor, oci_spec, volumes};
+use image::Stack;
 use kernel::beneath::Root;
 use kernel::mount::Mount;
 use kernel::seccomp::Program;
@@ -20,6 +21,8 @@ pub struct Launch {
     pub spec: spec::runtime::Spec,
     /// The mounted root, visible nowhere until the container's init attaches it.
     pub rootfs: Mount,
+    /// The mounts of its layers, which containers that start meanwhile may share.
+    pub layers: Stack,
     /// The compiled default filter; `None` when the specification has its own or none is wanted.
     pub program: Option<Program>,
 }
@@ -63,7 +66,7 @@ fn remove_leftovers(container: &Container) {
 /// Everything up to the specification. Leaves only files in the run folder, which the next start replaces.
 pub fn prepare(engine: &Engine, container: &Container) -> Result<Launch> {
     let record = &container.record;
-    let rootfs = container.mount(engine)?;
+    let (rootfs, layers) = container.mount(engine)?;
     let root = Root::from_fd(
         rustix::io::fcntl_dupfd_cloexec(&rootfs, 3).map_err(|e| kernel::Error::new("duplicate rootfs", e))?,
     );
@@ -78,7 +81,7 @@ pub fn prepare(engine: &Engine, container: &Container) -> Result<Launch> {
     etc_files::write(record, &run)?;
     let spec = oci_spec::create(engine, record, &root, &run)?;
     let program = oci_spec::program(&record.options.security)?;
-    Ok(Launch { spec, rootfs, program })
+    Ok(Launch { spec, rootfs, layers, program })
 }
 
 /// `volume-nocopy` is the only reason not to fill an empty volume from the image.

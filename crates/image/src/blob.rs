@@ -47,44 +47,36 @@ pub fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Digest {
     hasher.finish()
 }
 
-/// A temporary file that is hashed as it is written.
-pub(crate) struct TemporaryBlob {
-    file: File,
-    path: PathBuf,
+/// Size and digest of bytes on their way in, compared with what they should be.
+pub(crate) struct Check {
     hasher: Hasher,
-    written: u64,
+    bytes: u64,
     expected: Option<Descriptor>,
 }
 
-impl TemporaryBlob {
-    /// Creates `path`. With an `expected` descriptor no more than its size is taken.
-    pub(crate) fn create(path: PathBuf, expected: Option<&Descriptor>) -> Result<TemporaryBlob> {
-        let file = File::create_new(&path).map_err(Error::io("create", &path))?;
+impl Check {
+    /// With an `expected` descriptor no more than its size is taken.
+    pub(crate) fn new(expected: Option<&Descriptor>) -> Check {
         let algorithm = expected.map_or(Algorithm::Sha256, |d| d.digest.algorithm());
-        Ok(TemporaryBlob { file, path, hasher: Hasher::new(algorithm), written: 0, expected: expected.cloned() })
+        Check { hasher: Hasher::new(algorithm), bytes: 0, expected: expected.cloned() }
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn update(&mut self, bytes: &[u8]) -> Result<()> {
         if let Some(expected) = &self.expected
-            && self.written + bytes.len() as u64 > expected.size
+            && self.bytes + bytes.len() as u64 > expected.size
         {
             return Err(wrong_size(expected, "more"));
         }
-        self.file.write_all(bytes).map_err(Error::io("write", &self.path))?;
         self.hasher.update(bytes);
-        self.written += bytes.len() as u64;
+        self.bytes += bytes.len() as u64;
         Ok(())
     }
 
-    /// The file's path, digest and size; `Ok` means that they are the expected ones.
-    pub(crate) fn finish(self) -> Result<(PathBuf, Digest, u64)> {
+    /// Digest and size; `Ok` means that they are the expected ones.
+    pub(crate) fn finish(self) -> Result<(Digest, u64)> {
         let actual = self.hasher.finish();
         if let Some(expected) = &self.expected {
-            if self.written < expected.size {
+            if self.bytes < expected.size {
                 return Err(wrong_size(expected, "less"));
             }
             if actual != expected.digest {
@@ -92,7 +84,33 @@ impl TemporaryBlob {
                 return Err(Error::Mismatch { what, expected: expected.digest.clone(), actual });
             }
         }
-        Ok((self.path, actual, self.written))
+        Ok((actual, self.bytes))
+    }
+}
+
+/// A temporary file that is hashed as it is written.
+pub(crate) struct TemporaryBlob {
+    file: File,
+    path: PathBuf,
+    check: Check,
+}
+
+impl TemporaryBlob {
+    /// Creates `path`.
+    pub(crate) fn create(path: PathBuf, expected: Option<&Descriptor>) -> Result<TemporaryBlob> {
+        let file = File::create_new(&path).map_err(Error::io("create", &path))?;
+        Ok(TemporaryBlob { file, path, check: Check::new(expected) })
+    }
+
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.check.update(bytes)?;
+        self.file.write_all(bytes).map_err(Error::io("write", &self.path))
+    }
+
+    /// The file's path, digest and size; `Ok` means that they are the expected ones.
+    pub(crate) fn finish(self) -> Result<(PathBuf, Digest, u64)> {
+        let (digest, bytes) = self.check.finish()?;
+        Ok((self.path, digest, bytes))
     }
 }
 

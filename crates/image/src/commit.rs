@@ -52,11 +52,16 @@ pub fn commit(store: &Store, commit: &Commit<'_>) -> Result<Image> {
     ingest.finish_new(&config, layers, commit.name.map_or(&[], std::slice::from_ref))
 }
 
-/// Packs an overlay's upper directory into a compressed layer and takes it in.
+/// Packs an overlay's upper directory into a layer and takes it in; compressed, if the store keeps that.
 pub fn layer_of(ingest: &Ingest, upper: &Path) -> Result<Layer> {
     let (mut sender, mut receiver) = pipe();
+    let compressed = ingest.keeps_blobs();
     std::thread::scope(|scope| {
         let packer = scope.spawn(move || {
+            if !compressed {
+                export::layer_of(upper, &mut sender)?;
+                return sender.flush().map_err(Error::stream);
+            }
             let mut gzip = GzipWriter::new(&mut sender);
             export::layer_of(upper, &mut gzip)?;
             gzip.finish().and_then(|sender| sender.flush()).map_err(Error::stream)
@@ -133,7 +138,8 @@ mod tests {
         std::fs::create_dir(&upper).unwrap();
         std::fs::create_dir(&work).unwrap();
         let above = overlay::Upper { directory: &upper, work: &work, volatile: true };
-        let mount = overlay::mount(&base.layers(&store), Some(above), false).unwrap();
+        let below = store.stack(&base.config.rootfs.diff_ids, None).unwrap();
+        let mount = overlay::mount(&below.directories, Some(above), false).unwrap();
         rustix::fs::unlinkat(&mount, "etc/one", AtFlags::empty()).unwrap();
         rustix::fs::unlinkat(&mount, "d/x", AtFlags::empty()).unwrap();
         rustix::fs::unlinkat(&mount, "d", AtFlags::REMOVEDIR).unwrap();
@@ -142,7 +148,7 @@ mod tests {
         let new = rustix::fs::openat(&mount, "d/new", flags, Mode::from_raw_mode(0o644)).unwrap();
         rustix::io::write(&new, b"new").unwrap();
         drop((new, mount));
-        let changes = diff::changes(&upper, &base.layers(&store)).unwrap();
+        let changes = diff::changes(&upper, &below.directories).unwrap();
         let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
         assert_eq!(changes, ["C /d", "A /d/new", "D /d/x", "C /etc", "D /etc/one"]);
 
@@ -160,7 +166,8 @@ mod tests {
         let image = commit(&store, &request).unwrap();
         assert_eq!((image.manifest.layers.len(), image.config.history.len()), (2, 2));
         assert_eq!(image.config.history[1].created_by, "sh");
-        let mount = overlay::mount(&image.layers(&store), None, true).unwrap();
+        let layers = store.stack(&image.config.rootfs.diff_ids, None).unwrap();
+        let mount = overlay::mount(&layers.directories, None, true).unwrap();
         let exists = |name: &str| rustix::fs::statat(&mount, name, AtFlags::empty()).is_ok();
         assert!(exists("etc/two") && exists("d/new") && !exists("etc/one") && !exists("d/x"));
         // Equal changes give an equal layer.

@@ -42,7 +42,7 @@ pub struct Decoder<'a> {
     inner: Inner<'a>,
 }
 
-type Source<'a> = BufReader<&'a mut dyn Read>;
+type Source<'a> = BufReader<Box<dyn Read + 'a>>;
 
 enum Inner<'a> {
     None(Source<'a>),
@@ -55,7 +55,8 @@ const BUFFER_BYTES: usize = 128 << 10;
 
 impl<'a> Decoder<'a> {
     /// Looks at the first bytes of `input`.
-    pub fn new(input: &'a mut dyn Read) -> io::Result<Decoder<'a>> {
+    pub fn new(input: impl Read + 'a) -> io::Result<Decoder<'a>> {
+        let input: Box<dyn Read + 'a> = Box::new(input);
         let mut source = BufReader::with_capacity(BUFFER_BYTES, input);
         let inner = match detect(source.fill_buf()?) {
             Ok(Compression::None) => Inner::None(source),

@@ -45,8 +45,9 @@ impl fmt::Display for Change {
 /// The changes of `upper` against `lowers` (top first), sorted by path.
 pub fn changes(upper: &Path, lowers: &[PathBuf]) -> Result<Vec<Change>> {
     let upper = open_directory(rustix::fs::CWD, upper.as_os_str())?;
-    let lowers: Result<Vec<OwnedFd>> =
-        lowers.iter().map(|lower| open_directory(rustix::fs::CWD, lower.as_os_str())).collect();
+    // Of a mount the name is a link in /proc: "." is what it leads to.
+    let open = |lower: &PathBuf| open_directory(rustix::fs::CWD, lower.join(".").as_os_str());
+    let lowers: Result<Vec<OwnedFd>> = lowers.iter().map(open).collect();
     let mut changes = Vec::new();
     compare(&upper, &lowers?, Path::new("/"), &mut changes)?;
     changes.sort_by(|a, b| a.path.cmp(&b.path));

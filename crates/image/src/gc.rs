@@ -9,6 +9,7 @@
 use crate::blob;
 use crate::error::{Error, Result};
 use crate::index::Entry;
+use crate::ingest::partial;
 use crate::layer;
 use crate::store::{self, Store};
 use kernel::lock::Lock;
@@ -60,8 +61,8 @@ impl Store {
         Ok(removed)
     }
 
-    /// Removes images without a name, or with `all` every one that no container needs, and
-    /// leftovers. Returns what went and how many bytes that freed.
+    /// Removes images without a name, or with `all` every one that no container needs, and leftovers (also of
+    /// interrupted downloads, which a removal leaves alone). Returns what went and how many bytes on the disk that freed.
     pub fn prune(&self, all: bool, users: Users<'_>) -> Result<(Vec<Removed>, u64)> {
         let lock = self.try_lock_exclusive()?;
         let users = users()?;
@@ -72,7 +73,7 @@ impl Store {
             *entries = keep;
             Ok(records(&doomed, entries))
         })?;
-        let freed = self.sweep(lock, &users)?;
+        let freed = self.sweep(lock, &users)? + partial::remove_abandoned(&self.partial_path())?;
         Ok((removed, freed))
     }
 
@@ -88,8 +89,7 @@ impl Store {
         }
         let (layers, temporary) = self.layers().list()?;
         for hex in layers.iter().filter(|hex| !marks.layers.contains(*hex)) {
-            freed += Digest::parse(&format!("sha256:{hex}")).map_or(0, |id| self.layers().size(&id));
-            self.layers().remove(hex)?;
+            freed += self.layers().remove(hex)?;
         }
         for directory in temporary {
             let _ = layer::remove_tree(&directory);
@@ -136,7 +136,7 @@ fn sweep_blobs(directory: &Path, keep: &HashSet<String>) -> Result<u64> {
         if keep.contains(&*entry.file_name().to_string_lossy()) {
             continue;
         }
-        freed += entry.metadata().map_or(0, |metadata| metadata.len());
+        freed += kernel::disk::allocated_bytes(&entry.path())?;
         std::fs::remove_file(entry.path()).map_err(Error::io("remove", &entry.path()))?;
     }
     Ok(freed)

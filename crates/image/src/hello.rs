@@ -73,7 +73,7 @@ fn config(stamp: String, created: Timestamp, diff_id: Digest) -> ImageConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Scratch;
+    use crate::testing::{Scratch, layer_file};
 
     #[test]
     fn made_once_and_again_when_the_program_changes() {
@@ -83,7 +83,7 @@ mod tests {
         std::fs::write(&path, "program").unwrap();
         let first = store.embed_hello(&mut File::open(&path).unwrap()).unwrap();
         assert!(is_embedded(&first));
-        assert_eq!(std::fs::read_to_string(first.layers(&store)[0].join("brig")).unwrap(), "program");
+        assert_eq!(layer_file(&store, &first, 0, "brig").unwrap(), b"program");
         assert_eq!(store.embed_hello(&mut File::open(&path).unwrap()).unwrap().id, first.id);
         std::fs::write(&path, "another program").unwrap();
         let second = store.embed_hello(&mut File::open(&path).unwrap()).unwrap();

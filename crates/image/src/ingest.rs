@@ -1,45 +1,56 @@
-//! Taking an image in: blobs and layers are written and checked in a temporary directory, and
-//! only [`Ingest::finish`] makes them part of the store. Pull, load, import and commit use it,
-//! from several threads if they like.
+//! Taking an image in: blobs and layers are written and checked in a temporary directory. A layer takes its place in
+//! the store as soon as it is whole and on the disk, so that an interrupted pull goes on after it; blobs do in
+//! [`Ingest::finish`], which names the image. Pull, load, import and commit use it, from several threads if they like.
 //!
 //! ```text
-//! begin ──► blob, layer, … (temporary) ──► finish: sync, rename all, name in index.json
-//!   └────── dropped or killed: nothing of it stays (a killed one's files go at the next sweep)
+//! begin ──► layer (temporary → sync → its place) … blob (temporary) ──► finish: sync, rename blobs, name in index.json
+//!   └────── dropped or killed: nothing temporary stays (a killed one's files go at the next sweep)
 //! ```
+//!
+//! A layer without an image is found by the next pull, or swept by the next removal of an image.
 
-use crate::blob::{self, Hasher, TemporaryBlob};
-use crate::compress;
+pub(crate) mod partial;
+mod receive;
+
+pub use partial::Partial;
+
+use crate::blob::{self, TemporaryBlob};
 use crate::error::{Error, Result};
 use crate::index::{self, Entry};
-use crate::layer::{self, Layer, TEMPORARY_PREFIX};
-use crate::pipe::{CHUNK_BYTES, pipe};
+use crate::layer::{self, Form, Layer, TEMPORARY_PREFIX};
 use crate::store::{Image, Store};
 use kernel::lock::Lock;
+use receive::Order;
 use spec::digest::Algorithm;
 use spec::image::{Descriptor, ImageConfig, Manifest, media_type};
 use spec::{Digest, Reference};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Something coming in. Holds a shared lock, so that no sweep takes its blobs.
+/// Something coming in. Holds a shared lock, so that no sweep takes what has come.
 #[derive(Debug)]
 pub struct Ingest {
     store: Store,
     directory: PathBuf,
+    /// Of new layers.
+    form: Form,
     next: AtomicU64,
     done: Mutex<Done>,
     _lock: Lock,
 }
 
-/// Finished and checked, but still in the temporary directory.
+/// Finished and checked, but not yet durably in its place.
 #[derive(Debug, Default)]
 struct Done {
     blobs: HashMap<Digest, PathBuf>,
+    /// Layers in the form of directories: one sync for all their files.
     layers: HashMap<Digest, PathBuf>,
+    /// Whether the `layers` directory has new names.
+    has_new_layers: bool,
 }
 
 impl Ingest {
@@ -55,8 +66,9 @@ impl Ingest {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 result => result.map_err(Error::io("create directory", &directory))?,
             }
+            let form = store.layers().form_of_new().inspect_err(|_| drop(std::fs::remove_dir(&directory)))?;
             let (next, done) = (AtomicU64::new(0), Mutex::default());
-            return Ok(Ingest { store: store.clone(), directory, next, done, _lock: lock });
+            return Ok(Ingest { store: store.clone(), directory, form, next, done, _lock: lock });
         }
     }
 
@@ -75,13 +87,19 @@ impl Ingest {
         self.done().blobs.contains_key(digest) || self.store.blob_path(digest).exists()
     }
 
-    /// Whether the layer's blob and its unpacked form are in the store or have come in.
+    /// Whether the layer is in the store or has come in: all of it that this store keeps.
     pub fn has_layer(&self, descriptor: &Descriptor, diff_id: &Digest) -> Result<bool> {
-        Ok(self.has_blob(&descriptor.digest) && self.has_unpacked(diff_id))
+        let form = if self.done().layers.contains_key(diff_id) {
+            Some(Form::Directory)
+        } else {
+            self.store.layers().form(diff_id)
+        };
+        Ok(form.is_some_and(|form| !self.store.keeps_blob_of(form) || self.has_blob(&descriptor.digest)))
     }
 
-    fn has_unpacked(&self, diff_id: &Digest) -> bool {
-        self.done().layers.contains_key(diff_id) || self.store.layers().contains(diff_id)
+    /// Whether the compressed form of new layers is kept.
+    pub fn keeps_blobs(&self) -> bool {
+        self.store.keeps_blob_of(self.form)
     }
 
     /// Takes in a blob of which the digest and size are known.
@@ -119,55 +137,21 @@ impl Ingest {
     }
 
     fn receive(&self, input: &mut dyn Read, expected: Option<&Descriptor>, diff_id: Option<&Digest>) -> Result<Layer> {
-        let unpacked = self.temporary();
-        let blob = TemporaryBlob::create(self.temporary(), expected)?;
-        let blob_path = blob.path().to_owned();
-        let result = self.receive_into(input, blob, &unpacked, expected, diff_id);
-        if result.is_err() {
-            // The ingest may go on without it, or end much later.
-            let _ = std::fs::remove_file(blob_path);
-            let _ = layer::remove_tree(&unpacked);
-        }
-        result
-    }
-
-    fn receive_into(
-        &self,
-        input: &mut dyn Read,
-        blob: TemporaryBlob,
-        unpacked: &Path,
-        expected: Option<&Descriptor>,
-        diff_id: Option<&Digest>,
-    ) -> Result<Layer> {
-        let mut tee = Tee { input, blob, error: None };
-        let received = decompress_and_unpack(&mut tee, expected, diff_id, unpacked);
-        // Whether the bytes are the right ones matters more than what is wrong inside of them.
-        if tee.error.is_none() && matches!(received, Err(Error::Invalid { .. })) {
-            tee.drain();
-        }
-        if let Some(error) = tee.error.take() {
-            return Err(error);
-        }
-        if let Err(error @ (Error::Io(_) | Error::Stream(_))) = received {
-            return Err(error);
-        }
-        let (path, digest, bytes) = tee.blob.finish()?;
-        let received = received?;
-        if let Some(diff_id) = diff_id
-            && received.diff_id != *diff_id
-        {
-            let what = format!("layer {}", digest.short());
-            return Err(Error::Mismatch { what, expected: diff_id.clone(), actual: received.diff_id });
-        }
-        let kind = expected.map_or(received.media_type, |d| &d.media_type);
-        let mut descriptor = Descriptor::new(kind, digest.clone(), bytes);
-        if let Some(expected) = expected {
-            descriptor.annotations.clone_from(&expected.annotations);
+        let blob = self.keeps_blobs().then(|| self.temporary());
+        let order = Order { form: self.form, home: self.temporary(), blob, expected, diff_id };
+        let layer = order.receive(input)?;
+        if self.form == Form::Erofs {
+            self.store.layers().adopt(&order.home, &layer.diff_id)?;
         }
         let mut done = self.done();
-        done.blobs.insert(digest, path);
-        done.layers.insert(received.diff_id.clone(), unpacked.to_owned());
-        Ok(Layer { descriptor, diff_id: received.diff_id, size: received.size })
+        if let Some(blob) = order.blob {
+            done.blobs.insert(layer.descriptor.digest.clone(), blob);
+        }
+        match self.form {
+            Form::Erofs => done.has_new_layers = true,
+            Form::Directory => drop(done.layers.insert(layer.diff_id.clone(), order.home)),
+        }
+        Ok(layer)
     }
 
     /// Makes everything that has come in part of the store, durably, and gives the image its
@@ -221,12 +205,10 @@ impl Ingest {
     fn check_complete(&self, digest: &Digest, bytes: &[u8]) -> Result<Digest> {
         let what = format!("manifest {}", digest.short());
         let manifest = Manifest::parse(bytes).map_err(|why| Error::invalid(&what, why))?;
-        for descriptor in manifest.layers.iter().chain([&manifest.config]) {
-            if !self.has_blob(&descriptor.digest) {
-                return Err(Error::invalid(what, format_args!("needs blob {}, which has not come", descriptor.digest)));
-            }
-        }
         let id = manifest.config.digest;
+        if !self.has_blob(&id) {
+            return Err(Error::invalid(what, format_args!("needs blob {id}, which has not come")));
+        }
         let pending = self.done().blobs.get(&id).cloned();
         let bytes = blob::read_document(&pending.unwrap_or_else(|| self.store.blob_path(&id)))?;
         let config = ImageConfig::parse(&bytes).map_err(|why| Error::invalid(format!("configuration {id}"), why))?;
@@ -235,30 +217,44 @@ impl Ingest {
             let (layers, ids) = (manifest.layers.len(), diff_ids.len());
             return Err(Error::invalid(what, format_args!("has {layers} layers, its configuration {ids}")));
         }
-        match diff_ids.iter().find(|diff_id| !self.has_unpacked(diff_id)) {
-            Some(missing) => Err(Error::invalid(what, format_args!("needs layer {missing}, which has not come"))),
-            None => Ok(id),
+        for (layer, diff_id) in manifest.layers.iter().zip(diff_ids) {
+            if !self.has_layer(layer, diff_id)? {
+                return Err(Error::invalid(what, format_args!("needs layer {diff_id}, which has not come")));
+            }
         }
+        Ok(id)
     }
 
     /// Data first, then the names that make it count: after a power cut a layer or blob that
     /// has its name is whole.
     fn publish(&self) -> Result<()> {
         let done = std::mem::take(&mut *self.done());
-        let directory = File::open(&self.directory).map_err(Error::io("open", &self.directory))?;
-        kernel::disk::sync_filesystem(&directory)?;
+        if done.layers.is_empty() {
+            for path in done.blobs.values() {
+                File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("sync", path))?;
+            }
+        } else {
+            let directory = File::open(&self.directory).map_err(Error::io("open", &self.directory))?;
+            kernel::disk::sync_filesystem(&directory)?;
+        }
         for (diff_id, temporary) in &done.layers {
             self.store.layers().adopt(temporary, diff_id)?;
         }
+        let mut changed: BTreeSet<PathBuf> = BTreeSet::new();
+        if done.has_new_layers || !done.layers.is_empty() {
+            changed.insert(self.store.layers().path().to_owned());
+        }
         for (digest, temporary) in &done.blobs {
             let path = self.store.blob_path(digest);
-            if let Some(parent) = path.parent() {
+            let parent = path.parent().unwrap_or(Path::new("/"));
+            if !parent.exists() {
                 std::fs::create_dir_all(parent).map_err(Error::io("create directory", parent))?;
+                changed.extend(parent.parent().map(Path::to_owned));
             }
             std::fs::rename(temporary, &path).map_err(Error::io("rename blob to", &path))?;
+            changed.insert(parent.to_owned());
         }
-        kernel::disk::sync_filesystem(&directory)?;
-        Ok(())
+        changed.iter().try_for_each(|directory| Ok(kernel::disk::sync_directory(directory)?))
     }
 }
 
@@ -297,89 +293,6 @@ impl Write for BlobWriter<'_> {
 
 fn digest_matches(expected: &Descriptor, bytes: &[u8]) -> bool {
     blob::digest_of(expected.digest.algorithm(), bytes) == expected.digest
-}
-
-/// Keeps what is read. An error of the blob's file, unlike one of the input, stays typed.
-struct Tee<'a> {
-    input: &'a mut dyn Read,
-    blob: TemporaryBlob,
-    error: Option<Error>,
-}
-
-impl Tee<'_> {
-    fn drain(&mut self) {
-        let mut buffer = vec![0; 64 << 10];
-        while matches!(self.read(&mut buffer), Ok(count) if count > 0) {}
-    }
-}
-
-impl Read for Tee<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = loop {
-            match self.input.read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    let copy = io::Error::new(error.kind(), error.to_string());
-                    self.error = Some(Error::Stream(error));
-                    return Err(copy);
-                }
-                Ok(count) => break count,
-            }
-        };
-        if let Err(error) = self.blob.append(&buffer[..count]) {
-            let copy = io::Error::other(error.to_string());
-            self.error = Some(error);
-            return Err(copy);
-        }
-        Ok(count)
-    }
-}
-
-struct Received {
-    diff_id: Digest,
-    size: u64,
-    media_type: &'static str,
-}
-
-/// Inflating and hashing keep one core busy, creating files another.
-fn decompress_and_unpack(
-    tee: &mut Tee<'_>,
-    expected: Option<&Descriptor>,
-    diff_id: Option<&Digest>,
-    unpacked: &Path,
-) -> Result<Received> {
-    let what = expected.map_or_else(|| "layer".to_owned(), |d| format!("layer {}", d.digest.short()));
-    let mut input = compress::Decoder::new(tee).map_err(|why| Error::invalid(&what, why))?;
-    let media_type = input.compression().layer_media_type();
-    std::fs::create_dir(unpacked).map_err(Error::io("create directory", unpacked))?;
-    let (sender, mut receiver) = pipe();
-    std::thread::scope(|scope| {
-        let unpacker = scope.spawn(move || layer::unpack_into(unpacked, &mut receiver));
-        let mut hasher = Hasher::new(diff_id.map_or(Algorithm::Sha256, Digest::algorithm));
-        let outcome = loop {
-            let mut chunk = vec![0; CHUNK_BYTES];
-            match fill(&mut input, &mut chunk) {
-                Ok(0) => break Ok(()),
-                Ok(count) => chunk.truncate(count),
-                Err(error) => break Err(Error::invalid(&what, format_args!("cannot be decompressed: {error}"))),
-            }
-            hasher.update(&chunk);
-            // The unpacker ends early only when it has failed.
-            if sender.send(chunk).is_err() {
-                break Ok(());
-            }
-        };
-        drop(sender);
-        let unpacked = unpacker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        outcome?;
-        let size = unpacked.map_err(|error| match error {
-            Error::Invalid { what: inner, why } => {
-                Error::invalid(what, format_args!("cannot be unpacked: {inner} {why}"))
-            }
-            other => other,
-        })?;
-        Ok(Received { diff_id: hasher.finish(), size, media_type })
-    })
 }
 
 /// Reads until the buffer is full or the input ends.

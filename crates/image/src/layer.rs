@@ -1,25 +1,51 @@
-//! A layer on disk: `layers/<diff id>/` holds the directory `diff` (the unpacked archive, in the
-//! form overlay wants) and the file `size`. No other file knows this form; an EROFS image per
-//! layer can take its place here.
+//! A layer on disk. `layers/<diff id>/` holds it in one of two forms:
+//!
+//! ```text
+//! image.erofs   the usual one: an EROFS image (see `erofs`), from which the archive can be made again
+//! diff/ size    where EROFS cannot be mounted: the unpacked archive, in the form overlay wants; then the
+//!               compressed blob is kept in the image layout, because the archive must be had again
+//! ```
+//!
+//! No other file knows these names; `mounts` makes lower directories of both.
 
+use crate::compress::Decoder;
+use crate::erofs;
 use crate::error::{Error, Result};
 use crate::unpack::{self, Options};
 use kernel::beneath::Root;
+use kernel::erofs::Support;
 use kernel::lock::Lock;
 use spec::Digest;
 use spec::image::Descriptor;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// A layer that has come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
-    /// Of the archive as it came, compressed or not.
+    /// Of the archive as it came if it is kept so (or was described so by who has it), else of the plain archive.
     pub descriptor: Descriptor,
     /// Digest of the uncompressed archive.
     pub diff_id: Digest,
     /// Sum of the sizes of its files in bytes.
     pub size: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Erofs,
+    Directory,
+}
+
+/// What a layer's place says about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) form: Form,
+    /// Sum of the sizes of its files in bytes.
+    pub(crate) size: u64,
+    /// Length of the uncompressed archive in bytes; directories of an older version do not know it.
+    pub(crate) archive_length: Option<u64>,
 }
 
 /// The `layers` directory.
@@ -30,6 +56,10 @@ pub(crate) struct Layers {
 
 /// Names of this form are being made, or were when their maker was killed.
 pub(crate) const TEMPORARY_PREFIX: &str = ".tmp-";
+
+const IMAGE: &str = "image.erofs";
+const DIRECTORY: &str = "diff";
+const SIZE: &str = "size";
 
 impl Layers {
     pub(crate) fn new(path: PathBuf) -> Layers {
@@ -44,22 +74,67 @@ impl Layers {
         self.path.join(diff_id.hex())
     }
 
-    /// A directory for an overlay's `lowerdir`.
-    pub(crate) fn directory(&self, diff_id: &Digest) -> PathBuf {
-        let mut path = self.home(diff_id);
-        path.push("diff");
-        path
+    /// The form that new layers get: what the environment variable BRIG_LAYERS says (for tests), else EROFS where it
+    /// can be mounted.
+    pub(crate) fn form_of_new(&self) -> Result<Form> {
+        match forced()? {
+            Some(Support::None) => Ok(Form::Directory),
+            Some(_) => Ok(Form::Erofs),
+            None if kernel::erofs::probe(&self.path) == Support::None => Ok(Form::Directory),
+            None => Ok(Form::Erofs),
+        }
+    }
+
+    /// The form of a layer that is here.
+    pub(crate) fn form(&self, diff_id: &Digest) -> Option<Form> {
+        let home = self.home(diff_id);
+        // `size` is written last.
+        [(IMAGE, Form::Erofs), (SIZE, Form::Directory)].into_iter().find_map(|(name, form)| {
+            let exists = rustix::fs::access(home.join(name), rustix::fs::Access::EXISTS).is_ok();
+            exists.then_some(form)
+        })
     }
 
     pub(crate) fn contains(&self, diff_id: &Digest) -> bool {
-        // `size` is written last.
-        rustix::fs::access(self.home(diff_id).join("size"), rustix::fs::Access::EXISTS).is_ok()
+        self.form(diff_id).is_some()
+    }
+
+    /// The file or directory that is the layer, for people to look at. Nothing is checked.
+    pub(crate) fn place(&self, diff_id: &Digest) -> PathBuf {
+        self.home(diff_id).join(if self.form(diff_id) == Some(Form::Erofs) { IMAGE } else { DIRECTORY })
+    }
+
+    /// The image of a layer in the EROFS form; `None` when it has the other form or is missing.
+    pub(crate) fn open_image(&self, diff_id: &Digest) -> Result<Option<File>> {
+        let path = self.home(diff_id).join(IMAGE);
+        match File::open(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("open layer", &path)(error)),
+        }
+    }
+
+    /// The directory of a layer in the other form. Nothing is checked: a missing one makes the mount fail.
+    pub(crate) fn directory(&self, diff_id: &Digest) -> PathBuf {
+        self.home(diff_id).join(DIRECTORY)
+    }
+
+    /// `None` when the layer is missing.
+    pub(crate) fn facts(&self, diff_id: &Digest) -> Result<Option<Facts>> {
+        if let Some(image) = self.open_image(diff_id)? {
+            let record = erofs::record(&image)?;
+            let archive_length = Some(record.archive_length);
+            return Ok(Some(Facts { form: Form::Erofs, size: record.size, archive_length }));
+        }
+        let Ok(text) = std::fs::read_to_string(self.home(diff_id).join(SIZE)) else { return Ok(None) };
+        let mut numbers = text.split_whitespace().map(|number| number.parse().ok());
+        let size = numbers.next().flatten().unwrap_or(0);
+        Ok(Some(Facts { form: Form::Directory, size, archive_length: numbers.next().flatten() }))
     }
 
     /// Unpacked size in bytes; 0 when the layer is missing.
     pub(crate) fn size(&self, diff_id: &Digest) -> u64 {
-        let text = std::fs::read_to_string(self.home(diff_id).join("size"));
-        text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+        self.facts(diff_id).ok().flatten().map_or(0, |facts| facts.size)
     }
 
     /// Digests (in hexadecimal) of all layers, and temporary directories by their names.
@@ -82,25 +157,62 @@ impl Layers {
         if self.contains(diff_id) {
             return remove_tree(temporary);
         }
-        // A directory without `size` is none of ours that is complete.
+        // What is there is none of ours that is complete.
         if home.exists() {
             remove_tree(&home)?;
         }
         std::fs::rename(temporary, &home).map_err(Error::io("rename layer to", &home))
     }
 
-    /// Removes a layer. It is renamed first, so that a kill leaves no half of it under its name.
-    pub(crate) fn remove(&self, hex: &str) -> Result<()> {
+    /// Removes a layer. It is renamed first, so that a kill leaves no half of it under its name. Mounts of it stay
+    /// whole: the file goes with the last of them. Returns the bytes on the disk that it took.
+    pub(crate) fn remove(&self, hex: &str) -> Result<u64> {
         let doomed = self.path.join(format!("{TEMPORARY_PREFIX}remove-{}-{hex}", std::process::id()));
         let home = self.path.join(hex);
         std::fs::rename(&home, &doomed).map_err(Error::io("rename", &home))?;
-        remove_tree(&doomed)
+        let size = kernel::disk::allocated_bytes(&doomed)?;
+        remove_tree(&doomed)?;
+        Ok(size)
+    }
+
+    /// What a layer takes on the disk, in bytes; 0 when it is missing.
+    pub(crate) fn allocated_bytes(&self, hex: &str) -> Result<u64> {
+        Ok(kernel::disk::allocated_bytes(&self.path.join(hex))?)
     }
 }
 
-/// Unpacks an uncompressed archive into the new directory `temporary`; returns the size.
-pub(crate) fn unpack_into(temporary: &Path, archive: &mut dyn Read) -> Result<u64> {
-    let diff = temporary.join("diff");
+/// What BRIG_LAYERS says: `erofs`, `loop` or `directory`.
+pub(crate) fn forced() -> Result<Option<Support>> {
+    let Some(value) = std::env::var_os("BRIG_LAYERS") else { return Ok(None) };
+    match value.to_str() {
+        Some("" | "auto") => Ok(None),
+        Some("erofs") => Ok(Some(Support::File)),
+        Some("loop") => Ok(Some(Support::Loop)),
+        Some("directory") => Ok(Some(Support::None)),
+        _ => Err(Error::Argument(format!("BRIG_LAYERS is {value:?}: use auto, erofs, loop or directory, or unset it"))),
+    }
+}
+
+/// Makes the image of an uncompressed archive in the new directory `home`, but for what says that it is complete:
+/// [`seal_image`] does that.
+pub(crate) fn write_image(home: &Path, archive: &mut dyn Read) -> Result<erofs::Unsealed> {
+    std::fs::create_dir(home).map_err(Error::io("create directory", home))?;
+    let path = home.join(IMAGE);
+    let file = File::options().read(true).write(true).create_new(true).open(&path);
+    erofs::write(archive, file.map_err(Error::io("create", &path))?)
+}
+
+/// `Ok` means that the image is whole, on the disk too.
+pub(crate) fn seal_image(home: &Path, image: erofs::Unsealed, diff_id: &Digest) -> Result<()> {
+    let file = image.seal(diff_id)?;
+    file.sync_data().map_err(Error::io("write", &home.join(IMAGE)))?;
+    Ok(kernel::disk::sync_directory(home)?)
+}
+
+/// Unpacks an uncompressed archive into the new directory `home`, but for the file that says that it is complete:
+/// [`seal_directory`] writes that. Returns the size.
+pub(crate) fn write_directory(home: &Path, archive: &mut dyn Read) -> Result<u64> {
+    let diff = home.join(DIRECTORY);
     std::fs::create_dir_all(&diff).map_err(Error::io("create directory", &diff))?;
     // The mode of a rootfs whose archive has no entry for "/" itself.
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -108,10 +220,60 @@ pub(crate) fn unpack_into(temporary: &Path, archive: &mut dyn Read) -> Result<u6
     let root = Root::open(&diff)?;
     let size = unpack::unpack(archive, &root, &Options::layer())?;
     // What follows the end of the archive counts for the layer's digest.
-    std::io::copy(archive, &mut std::io::sink()).map_err(Error::Stream)?;
-    let path = temporary.join("size");
-    std::fs::write(&path, format!("{size}\n")).map_err(Error::io("write", &path))?;
+    io::copy(archive, &mut io::sink()).map_err(Error::Stream)?;
     Ok(size)
+}
+
+/// Nothing is synced: there are thousands of files, and one call does for all layers of an image.
+pub(crate) fn seal_directory(home: &Path, size: u64, archive_length: u64) -> Result<()> {
+    let path = home.join(SIZE);
+    std::fs::write(&path, format!("{size}\n{archive_length}\n")).map_err(Error::io("write", &path))
+}
+
+/// The uncompressed archive of a layer, byte for byte as it came.
+pub struct Archive {
+    source: Source,
+    length: u64,
+}
+
+enum Source {
+    Image(Box<erofs::Archive>),
+    Blob(Box<Decoder<'static>>),
+}
+
+impl Archive {
+    pub(crate) fn of_image(image: File) -> Result<Archive> {
+        let archive = erofs::Archive::open(image)?;
+        Ok(Archive { length: archive.length(), source: Source::Image(Box::new(archive)) })
+    }
+
+    /// Of a layer in the form of a directory: what is in its blob.
+    pub(crate) fn of_blob(path: &Path, length: Option<u64>) -> Result<Archive> {
+        let open = || {
+            let file = File::open(path).map_err(Error::io("open", path))?;
+            Decoder::new(file).map_err(|why| Error::invalid(path.display().to_string(), why))
+        };
+        let length = match length {
+            Some(length) => length,
+            // Made before the length was noted.
+            None => io::copy(&mut open()?, &mut io::sink()).map_err(Error::Stream)?,
+        };
+        Ok(Archive { source: Source::Blob(Box::new(open()?)), length })
+    }
+
+    /// In bytes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+}
+
+impl Read for Archive {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.source {
+            Source::Image(archive) => archive.read(buffer),
+            Source::Blob(decoder) => decoder.read(buffer),
+        }
+    }
 }
 
 /// Removes a directory of ours with everything in it.

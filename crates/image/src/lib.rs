@@ -8,6 +8,7 @@ pub mod change;
 pub mod commit;
 pub mod compress;
 pub mod diff;
+pub mod erofs;
 mod error;
 pub mod export;
 pub mod gc;
@@ -16,14 +17,18 @@ pub mod import;
 mod index;
 pub mod ingest;
 pub mod layer;
+mod mounts;
 mod pipe;
 pub mod store;
 pub mod tar;
 pub mod unpack;
+pub mod usage;
+mod whiteout;
 
 pub use error::{Error, Result};
 pub use ingest::Ingest;
 pub use layer::Layer;
+pub use mounts::{Registered, Stack};
 pub use store::{Image, Lease, Store};
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //! through `ingest` (in) and `gc` (out).
 //!
 //! ```text
-//! <root>/images/  oci-layout  index.json  blobs/sha256/<hex>      an OCI image layout
+//! <root>/images/  oci-layout  index.json  blobs/sha256/<hex>      an OCI image layout, mostly without layers
+//!                 partial/<hex>   what has come of a layer whose download was interrupted
 //!                 lock         shared: images come in or are used; exclusive: something is swept
 //!                 index.lock   held while index.json is replaced, for microseconds
 //! <root>/layers/  <diff id>/   see layer.rs
@@ -13,7 +14,7 @@
 use crate::error::{Error, Result};
 use crate::index::{self, Entry};
 use crate::ingest::Ingest;
-use crate::layer::Layers;
+use crate::layer::{Archive, Form, Layers};
 use crate::{blob, gc};
 use kernel::lock::Lock;
 use spec::image::{ImageConfig, Manifest};
@@ -30,6 +31,7 @@ const ID_PREFIX_MIN: usize = 1;
 pub struct Store {
     images: PathBuf,
     layers: Layers,
+    keep_blobs: bool,
 }
 
 /// An image as it was when looked up.
@@ -53,7 +55,8 @@ pub struct Lease(#[expect(dead_code, reason = "held for its drop")] Lock);
 impl Store {
     /// Opens the store below `root` and creates what is missing of it.
     pub fn open(root: &Path) -> Result<Store> {
-        let store = Store { images: root.join("images"), layers: Layers::new(root.join("layers")) };
+        let layers = Layers::new(root.join("layers"));
+        let store = Store { images: root.join("images"), layers, keep_blobs: false };
         if rustix::fs::access(store.images.join("index.json"), rustix::fs::Access::EXISTS).is_err() {
             store.create()?;
         }
@@ -77,9 +80,24 @@ impl Store {
         Ok(())
     }
 
+    /// A store that keeps the compressed form of new layers beside the layers, so that other tools find complete images
+    /// in [`Store::images_path`]. By default only layers in the form of directories have theirs kept.
+    pub fn keeping_blobs(self) -> Store {
+        Store { keep_blobs: true, ..self }
+    }
+
+    pub(crate) fn keeps_blob_of(&self, form: Form) -> bool {
+        self.keep_blobs || form == Form::Directory
+    }
+
     /// The OCI image layout, for other tools.
     pub fn images_path(&self) -> &Path {
         &self.images
+    }
+
+    /// What has come of blobs whose download was interrupted; see `ingest/partial.rs`.
+    pub(crate) fn partial_path(&self) -> PathBuf {
+        self.images.join("partial")
     }
 
     pub(crate) fn layers(&self) -> &Layers {
@@ -174,10 +192,39 @@ impl Store {
         })
     }
 
-    /// Directories of layers given lowest first, as an image's configuration has them; the
-    /// result is top first.
-    pub fn layer_directories(&self, diff_ids: &[Digest]) -> Vec<PathBuf> {
-        diff_ids.iter().rev().map(|id| self.layers.directory(id)).collect()
+    /// Whether all layers are here. (Which a user who tidied up by hand may have prevented.)
+    pub fn has_layers(&self, diff_ids: &[Digest]) -> bool {
+        diff_ids.iter().all(|diff_id| self.layers.contains(diff_id))
+    }
+
+    /// What layers given lowest first are on disk, top first: for people to look at. [`Store::stack`] is what can be
+    /// mounted.
+    pub fn layer_paths(&self, diff_ids: &[Digest]) -> Vec<PathBuf> {
+        diff_ids.iter().rev().map(|id| self.layers.place(id)).collect()
+    }
+
+    /// The uncompressed archive of a layer, byte for byte as it came.
+    pub fn layer_archive(&self, diff_id: &Digest) -> Result<Archive> {
+        if let Some(image) = self.layers.open_image(diff_id)? {
+            return Archive::of_image(image);
+        }
+        let facts = self.layers.facts(diff_id)?;
+        let lacks = |what| Error::invalid(format!("layer {diff_id}"), format_args!("{what}: pull its image again"));
+        let facts = facts.ok_or_else(|| lacks("is missing"))?;
+        let blob = self.blob_of(diff_id)?.ok_or_else(|| lacks("has lost its compressed form"))?;
+        Archive::of_blob(&blob, facts.archive_length)
+    }
+
+    /// The compressed form of a layer, if it is kept: an image whose layer it is knows its name.
+    fn blob_of(&self, diff_id: &Digest) -> Result<Option<PathBuf>> {
+        for image in self.list()? {
+            let pairs = image.config.rootfs.diff_ids.iter().zip(&image.manifest.layers);
+            let blobs = pairs.filter(|(id, _)| *id == diff_id).map(|(_, layer)| self.blob_path(&layer.digest));
+            if let Some(path) = blobs.into_iter().find(|path| path.exists()) {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
     }
 
     fn load(&self, entries: &[Entry], id: &Digest) -> Result<Image> {
@@ -206,10 +253,9 @@ impl Store {
 }
 
 impl Image {
-    /// The directories that make up the rootfs, top first, for an overlay's lower directories.
-    /// Nothing is checked: a missing one makes the mount fail.
+    /// [`Store::layer_paths`] of its layers.
     pub fn layers(&self, store: &Store) -> Vec<PathBuf> {
-        store.layer_directories(&self.config.rootfs.diff_ids)
+        store.layer_paths(&self.config.rootfs.diff_ids)
     }
 
     /// Sum of the unpacked layers in bytes.

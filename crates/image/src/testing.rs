@@ -66,3 +66,9 @@ pub(crate) fn add_image(store: &Store, name: &str, first: &[(&str, &[u8])], seco
     }
     ingest.finish_new(&config, layers, &[Reference::parse(name).unwrap()]).unwrap()
 }
+
+/// What is in a file of one layer of an image, the top one being 0; `None` when there is no such file.
+pub(crate) fn layer_file(store: &Store, image: &Image, layer: usize, name: &str) -> Option<Vec<u8>> {
+    let stack = store.stack(&image.config.rootfs.diff_ids, None).unwrap();
+    std::fs::read(stack.directories[layer].join(name)).ok()
+}

@@ -36,15 +36,15 @@ pub fn probe(directory: &Path) -> Support {
         Support::Loop => mount_loop(&image).is_ok(),
         Support::None => true,
     };
-    let better = if file_is_preferred() { Support::File } else { Support::Loop };
+    let better = if mounts_can_be_borrowed() { Support::File } else { Support::Loop };
     let order = [better, Support::File, Support::Loop, Support::None];
     order.into_iter().find(works).unwrap_or(Support::None)
 }
 
 /// From its file where that can be shared or where there is no other way, else through a loop device.
 pub fn mount(image: &File) -> Result<Mount> {
-    // When neither works the error of the better way says more.
-    if file_is_preferred() {
+    // When neither works the error of the better way says more. Where mounts cannot be borrowed, only loop devices share.
+    if mounts_can_be_borrowed() {
         mount_file(image).or_else(|error| mount_loop(image).map_err(|_| error))
     } else {
         mount_loop(image).or_else(|error| mount_file(image).map_err(|_| error))
@@ -68,8 +68,8 @@ fn mount_source(source: &str) -> Result<Mount> {
     Filesystem::open("erofs")?.set_string("source", source)?.set_flag("ro")?.mount(Attributes::READ_ONLY)
 }
 
-/// Before Linux 6.15 a mount that another process holds cannot be used: only loop devices share.
-fn file_is_preferred() -> bool {
+/// Whether a detached mount that another process holds can be used (Linux 6.15): see [`find`].
+pub fn mounts_can_be_borrowed() -> bool {
     crate::machine::kernel_is_at_least(6, 15)
 }
 

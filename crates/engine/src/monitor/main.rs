@@ -24,6 +24,7 @@ use crate::record::Record;
 use crate::run::{self, Launch};
 use crate::state::{State, Status};
 use crate::{file, lifecycle, recover};
+use image::{Registered, Stack};
 use kernel::epoll::{Epoll, Interest};
 use kernel::lock::Lock;
 use kernel::mount::Mount;
@@ -68,6 +69,15 @@ struct Live {
     /// Held past the report of the end: the last one to let go of an overlay waits until everything below it is
     /// on disk, and that should be us and not the container's last process, whose parent waits for it.
     _rootfs: Option<Mount>,
+    layers: Layers,
+}
+
+/// The mounts of the container's layers. Others are told of them once the caller knows that the container runs.
+enum Layers {
+    Held(Stack),
+    Shared(#[expect(dead_code, reason = "held for its drop")] Registered),
+    /// A former monitor had them.
+    None,
 }
 
 /// The whole life; the value is the process's exit code, which nobody reads.
@@ -207,7 +217,7 @@ impl<'e> Monitor<'e> {
         let (process, stdio) = ready.start()?;
         let pidfd = process.pidfd.as_fd().try_clone_to_owned().map(kernel::pidfd::PidFd::from);
         let cgroup = process.cgroup.clone();
-        self.watch(process, stdio, Some(launch.rootfs)).inspect_err(|_| {
+        self.watch(process, stdio, Some(launch.rootfs), Layers::Held(launch.layers)).inspect_err(|_| {
             // It runs, but nobody could look after it.
             if let Ok(pidfd) = pidfd {
                 let _ = pidfd.send_signal(Signal::KILL.number());
@@ -222,13 +232,13 @@ impl<'e> Monitor<'e> {
         self.container.state.monitor_pid = Some(std::process::id() as i32);
         // For show only: a full disk must not keep the container from being looked after.
         let _ = self.container.save_state(self.engine);
-        self.watch(process, stdio, None)
+        self.watch(process, stdio, None, Layers::None)
     }
 
-    fn watch(&mut self, process: Process, stdio: Stdio, rootfs: Option<Mount>) -> Result<Live> {
+    fn watch(&mut self, process: Process, stdio: Stdio, rootfs: Option<Mount>, layers: Layers) -> Result<Live> {
         self.epoll.add(&process.pidfd, TOKEN_PROCESS, Interest::IN)?;
         let prober = Prober::new(&self.container.record, &self.epoll)?;
-        Ok(Live { process, stdio, prober, since: monotonic_nanoseconds(), drained: 0, _rootfs: rootfs })
+        Ok(Live { process, stdio, prober, since: monotonic_nanoseconds(), drained: 0, _rootfs: rootfs, layers })
     }
 
     /// Handles events until the container has ended and all its output is passed on.
@@ -240,6 +250,7 @@ impl<'e> Monitor<'e> {
                 return Ok(());
             }
             self.clients.settle(&self.epoll, live.stdio.takes_input())?;
+            self.share_layers(live);
             // Whoever typed has gone, and the container's input was only for them.
             if std::mem::replace(&mut had_input, self.clients.have_input()) && !self.clients.have_input() {
                 self.input_ended(live);
@@ -264,6 +275,13 @@ impl<'e> Monitor<'e> {
                 }
             }
         }
+    }
+
+    fn share_layers(&self, live: &mut Live) {
+        live.layers = match std::mem::replace(&mut live.layers, Layers::None) {
+            Layers::Held(stack) => Layers::Shared(stack.register(&self.engine.paths().layer_mounts())),
+            other => other,
+        };
     }
 
     /// What the pipes still hold after the end; false while clients are too far behind to go on.

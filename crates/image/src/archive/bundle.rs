@@ -1,12 +1,15 @@
-//! An archive as a set of named parts that can be read in any order: one pass over the headers
-//! notes where each part is.
+//! An archive as a set of named parts that can be read in any order. Of a file one pass over the headers notes where
+//! each part is. Of a stream the small parts are kept in memory and the others written to a file, but for layers that
+//! are described by what came before them (as `save` orders them): those are taken in at once.
 
 use super::Input;
+use super::oci;
 use crate::compress::{self, Compression, Decoder};
 use crate::error::{Error, Result};
 use crate::ingest::Ingest;
-use crate::tar::{Kind, Reader, clean};
+use crate::tar::{Entry, Kind, Reader, clean};
 use crate::unpack::archive_error;
+use spec::Platform;
 use spec::image::DOCUMENT_SIZE_MAX;
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -19,6 +22,8 @@ use std::path::{Path, PathBuf};
 /// Most parts that are noted: an image archive has a few hundred.
 const PARTS_MAX: usize = 100_000;
 const LINKS_MAX: usize = 10;
+/// Most bytes of parts that are kept in memory.
+const MEMORY_MAX: u64 = 64 << 20;
 
 pub(super) struct Bundle {
     file: File,
@@ -30,21 +35,58 @@ enum Part {
         offset: u64,
         size: u64,
     },
+    Memory(Vec<u8>),
     /// The target, from the archive's root.
     Link(PathBuf),
 }
 
 impl Bundle {
-    pub(super) fn open(input: Input<'_>, ingest: &Ingest) -> Result<Bundle> {
-        let file = match input {
+    /// `platform` is for which of several images layers are taken in.
+    pub(super) fn open(input: Input<'_>, ingest: &Ingest, platform: &Platform) -> Result<Bundle> {
+        match input {
             Input::File(mut file) => match start_of(&file) {
-                Some(start) if compress::detect(&start) == Ok(Compression::None) => file,
-                _ => spool(&mut file, ingest)?,
+                Some(start) if compress::detect(&start) == Ok(Compression::None) => {
+                    Ok(Bundle { parts: parts(&file)?, file })
+                }
+                _ => Bundle::receive(&mut file, ingest, platform),
             },
-            Input::Stream(stream) => spool(stream, ingest)?,
-        };
-        let parts = parts(&file)?;
-        Ok(Bundle { file, parts })
+            Input::Stream(stream) => Bundle::receive(stream, ingest, platform),
+        }
+    }
+
+    fn receive(input: &mut dyn Read, ingest: &Ingest, platform: &Platform) -> Result<Bundle> {
+        let mut decoder = Decoder::new(input).map_err(|error| match error.kind() {
+            io::ErrorKind::Unsupported => Error::invalid("archive", error),
+            _ => Error::Stream(error),
+        })?;
+        let path = ingest.temporary();
+        let file = File::options().read(true).write(true).create_new(true).open(&path);
+        let mut bundle = Bundle { file: file.map_err(Error::io("create", &path))?, parts: HashMap::new() };
+        let (mut reader, mut memory, mut end) = (Reader::new(&mut decoder), 0, 0);
+        while let Some(entry) = reader.next_entry().map_err(archive_error)? {
+            let Some(path) = clean(&entry.path) else { continue };
+            let part = match file_or_link(&entry, &path) {
+                Some(Content::Link(target)) => Part::Link(target),
+                Some(Content::Data) if entry.size <= DOCUMENT_SIZE_MAX && memory + entry.size <= MEMORY_MAX => {
+                    memory += entry.size;
+                    let mut bytes = Vec::new();
+                    reader.read_to_end(&mut bytes).map_err(read_error)?;
+                    Part::Memory(bytes)
+                }
+                Some(Content::Data) if oci::take_in_described(ingest, &bundle, &path, platform, &mut reader)? => {
+                    continue;
+                }
+                Some(Content::Data) => {
+                    let mut target = &bundle.file;
+                    let size = io::copy(&mut reader, &mut target).map_err(read_error)?;
+                    end += size;
+                    Part::Data { offset: end - size, size }
+                }
+                None => continue,
+            };
+            put(&mut bundle.parts, path, part)?;
+        }
+        Ok(bundle)
     }
 
     /// The part of that name, links followed.
@@ -53,8 +95,9 @@ impl Bundle {
         for _ in 0..LINKS_MAX {
             match self.parts.get(&path)? {
                 Part::Data { offset, size } => {
-                    return Some(Section { file: &self.file, offset: *offset, left: *size });
+                    return Some(Section::File { file: &self.file, offset: *offset, left: *size });
                 }
+                Part::Memory(bytes) => return Some(Section::Memory(bytes)),
                 Part::Link(target) => path = target.clone(),
             }
         }
@@ -68,13 +111,17 @@ impl Bundle {
     /// A small part as a whole, if there is one.
     pub(super) fn document(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let Some(mut section) = self.part(name) else { return Ok(None) };
-        if section.left > DOCUMENT_SIZE_MAX {
+        if section.size() > DOCUMENT_SIZE_MAX {
             return Err(Error::invalid("archive", format_args!("has a {name:?} that is too large")));
         }
-        let mut bytes = Vec::with_capacity(section.left as usize);
+        let mut bytes = Vec::with_capacity(section.size() as usize);
         section.read_to_end(&mut bytes).map_err(Error::Stream)?;
         Ok(Some(bytes))
     }
+}
+
+fn read_error(error: io::Error) -> Error {
+    archive_error(error.into())
 }
 
 /// The first bytes, if the file can be read at any place.
@@ -86,28 +133,6 @@ fn start_of(file: &File) -> Option<[u8; 6]> {
     Some(start)
 }
 
-/// Writes an archive, decompressed, to a file that goes away with the ingest.
-fn spool(input: &mut dyn Read, ingest: &Ingest) -> Result<File> {
-    let path = ingest.temporary();
-    let mut file =
-        File::options().read(true).write(true).create_new(true).open(&path).map_err(Error::io("create", &path))?;
-    let mut decoder = Decoder::new(input).map_err(|error| match error.kind() {
-        io::ErrorKind::Unsupported => Error::invalid("archive", error),
-        _ => Error::Stream(error),
-    })?;
-    let mut buffer = vec![0; 128 << 10];
-    loop {
-        let count = match decoder.read(&mut buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Error::invalid("archive", format_args!("cannot be decompressed: {error}"))),
-            Ok(0) => break,
-            Ok(count) => count,
-        };
-        io::Write::write_all(&mut file, &buffer[..count]).map_err(Error::io("write", &path))?;
-    }
-    Ok(file)
-}
-
 fn parts(file: &File) -> Result<HashMap<PathBuf, Part>> {
     let mut input = file;
     input.seek(SeekFrom::Start(0)).map_err(Error::Stream)?;
@@ -116,8 +141,9 @@ fn parts(file: &File) -> Result<HashMap<PathBuf, Part>> {
     let mut parts = HashMap::new();
     while let Some(entry) = reader.next_entry().map_err(archive_error)? {
         let Some(path) = clean(&entry.path) else { continue };
-        let part = match entry.kind {
-            Kind::File if entry.extents.is_none() => {
+        let part = match file_or_link(&entry, &path) {
+            Some(Content::Link(target)) => Part::Link(target),
+            Some(Content::Data) => {
                 let (offset, length) = (reader.position(), entry.size);
                 if offset.saturating_add(length) > size {
                     return Err(Error::invalid("archive", "ends in the middle of a file"));
@@ -126,45 +152,64 @@ fn parts(file: &File) -> Result<HashMap<PathBuf, Part>> {
                 reader.seek_past_data().map_err(archive_error)?;
                 Part::Data { offset, size: length }
             }
-            Kind::Hardlink => match clean(&entry.link) {
-                Some(target) => Part::Link(target),
-                None => continue,
-            },
-            Kind::Symlink => {
-                let parent = path.parent().unwrap_or(Path::new(""));
-                let target = parent.join(OsStr::from_bytes(&entry.link));
-                match clean(target.as_os_str().as_bytes()) {
-                    Some(target) => Part::Link(target),
-                    None => continue,
-                }
-            }
-            _ => continue,
+            None => continue,
         };
-        parts.insert(path, part);
-        if parts.len() > PARTS_MAX {
-            return Err(Error::invalid("archive", format_args!("has more than {PARTS_MAX} parts")));
-        }
+        put(&mut parts, path, part)?;
     }
     Ok(parts)
 }
 
+fn put(parts: &mut HashMap<PathBuf, Part>, path: PathBuf, part: Part) -> Result<()> {
+    parts.insert(path, part);
+    if parts.len() > PARTS_MAX {
+        return Err(Error::invalid("archive", format_args!("has more than {PARTS_MAX} parts")));
+    }
+    Ok(())
+}
+
+enum Content {
+    Data,
+    /// Where it leads, from the archive's root.
+    Link(PathBuf),
+}
+
+/// `None` for what is no part.
+fn file_or_link(entry: &Entry, path: &Path) -> Option<Content> {
+    match entry.kind {
+        Kind::File if entry.extents.is_none() => Some(Content::Data),
+        Kind::Hardlink => clean(&entry.link).map(Content::Link),
+        Kind::Symlink => {
+            let target = path.parent().unwrap_or(Path::new("")).join(OsStr::from_bytes(&entry.link));
+            clean(target.as_os_str().as_bytes()).map(Content::Link)
+        }
+        _ => None,
+    }
+}
+
 /// A part being read; several can be at once.
-pub(super) struct Section<'a> {
-    file: &'a File,
-    offset: u64,
-    left: u64,
+pub(super) enum Section<'a> {
+    File { file: &'a File, offset: u64, left: u64 },
+    Memory(&'a [u8]),
 }
 
 impl Section<'_> {
     pub(super) fn size(&self) -> u64 {
-        self.left
+        match self {
+            Section::File { left, .. } => *left,
+            Section::Memory(bytes) => bytes.len() as u64,
+        }
     }
 
     /// The compression by the part's first bytes.
     pub(super) fn compression(&self) -> Result<Compression> {
         let mut start = [0; 6];
-        let count = self.left.min(6) as usize;
-        self.file.read_exact_at(&mut start[..count], self.offset).map_err(Error::Stream)?;
+        let count = self.size().min(6) as usize;
+        match self {
+            Section::File { file, offset, .. } => {
+                file.read_exact_at(&mut start[..count], *offset).map_err(Error::Stream)?;
+            }
+            Section::Memory(bytes) => start[..count].copy_from_slice(&bytes[..count]),
+        }
         let unsupported = |name| Error::invalid("archive", format_args!("has a layer compressed with {name}"));
         compress::detect(&start[..count]).map_err(unsupported)
     }
@@ -172,16 +217,20 @@ impl Section<'_> {
 
 impl Read for Section<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let limit = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let (file, offset, left) = match self {
+            Section::Memory(bytes) => return bytes.read(buffer),
+            Section::File { file, offset, left } => (file, offset, left),
+        };
+        let limit = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
         if limit == 0 {
             return Ok(0);
         }
-        let count = self.file.read_at(&mut buffer[..limit], self.offset)?;
+        let count = file.read_at(&mut buffer[..limit], *offset)?;
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.offset += count as u64;
-        self.left -= count as u64;
+        *offset += count as u64;
+        *left -= count as u64;
         Ok(count)
     }
 }

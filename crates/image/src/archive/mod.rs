@@ -18,8 +18,8 @@ use spec::{Platform, Reference};
 use std::fs::File;
 use std::io::Read;
 
-/// Where an archive comes from. A file is read in place when it is not compressed; anything else
-/// is first written to the store's temporary directory, since its parts come in any order.
+/// Where an archive comes from. A file is read in place when it is not compressed; of anything else what cannot be used
+/// when it comes is first written to the store's temporary directory, since parts come in any order.
 pub enum Input<'a> {
     File(File),
     Stream(&'a mut dyn Read),
@@ -36,7 +36,7 @@ pub struct Loaded {
 /// a broken one stay loaded.
 pub fn load(store: &Store, input: Input<'_>, platform: &Platform) -> Result<Vec<Loaded>> {
     let ingest = store.ingest()?;
-    let bundle = Bundle::open(input, &ingest)?;
+    let bundle = Bundle::open(input, &ingest, platform)?;
     let index = bundle.document("index.json")?;
     let manifest = bundle.document("manifest.json")?;
     // OCI's form first: only it keeps the digest of the manifest.

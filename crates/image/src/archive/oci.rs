@@ -9,6 +9,8 @@ use crate::error::{Error, Result};
 use crate::ingest::Ingest;
 use spec::image::{DOCUMENT_SIZE_MAX, Descriptor, Document, ImageConfig, Index, Manifest};
 use spec::{Digest, Platform, Reference};
+use std::io::Read;
+use std::path::Path;
 
 /// The full name, as containerd and docker annotate it.
 pub(super) const FULL_NAME: &str = "io.containerd.image.name";
@@ -91,6 +93,34 @@ fn find(
             None => Ok(None),
         },
     }
+}
+
+/// Takes in the part of an archive that is just being read, if what came before describes it as a layer of an image for
+/// `platform`. False when it has not been touched.
+pub(super) fn take_in_described(
+    ingest: &Ingest,
+    bundle: &Bundle,
+    part: &Path,
+    platform: &Platform,
+    data: &mut dyn Read,
+) -> Result<bool> {
+    // What is broken or missing is told when all has come.
+    let Ok(Some(index)) = bundle.document("index.json") else { return Ok(false) };
+    let Ok(index) = Index::parse(&index) else { return Ok(false) };
+    for descriptor in &index.manifests {
+        let Ok(Some((_, _, manifest))) = find(bundle, descriptor, platform, 0) else { continue };
+        let Ok(config) = document(bundle, &manifest.config) else { continue };
+        let Ok(config) = ImageConfig::parse(&config) else { continue };
+        let mut layers = manifest.layers.iter().zip(&config.rootfs.diff_ids);
+        let Some((layer, diff_id)) = layers.find(|(layer, _)| Path::new(&blob_name(&layer.digest)) == part) else {
+            continue;
+        };
+        if !ingest.has_layer(layer, diff_id)? {
+            ingest.layer(data, layer, Some(diff_id))?;
+        }
+        return Ok(true);
+    }
+    Ok(false)
 }
 
 fn take_in(ingest: &Ingest, bundle: &Bundle, manifest: &Manifest) -> Result<()> {

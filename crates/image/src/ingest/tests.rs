@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::compress::GzipWriter;
-use crate::testing::{Scratch, tar_of};
+use crate::testing::{Scratch, layer_file, tar_of};
 
 struct Fixture {
     scratch: Scratch,
@@ -47,7 +47,7 @@ fn image_of(layers: &[Layer]) -> (Descriptor, Vec<u8>, Vec<u8>) {
 fn gzip_zstd_and_plain() {
     let fixture = Fixture::new();
     let plain = tar_of(&[("x", b"12345"), ("d/", b"")]);
-    let diff_id = blob::digest_of(Algorithm::Sha256, &plain);
+    let (diff_id, plain_length) = (blob::digest_of(Algorithm::Sha256, &plain), plain.len() as u64);
     let ingest = fixture.store.ingest().unwrap();
     let zstd = zstd::encode_all(plain.as_slice(), 3).unwrap();
     let mut layers = Vec::new();
@@ -58,7 +58,10 @@ fn gzip_zstd_and_plain() {
     ] {
         let layer = ingest.layer(&mut bytes.as_slice(), &describe(bytes), Some(&diff_id)).unwrap();
         assert_eq!((&layer.diff_id, layer.size), (&diff_id, 5));
-        assert_eq!(ingest.new_layer(&mut bytes.as_slice(), None).unwrap().descriptor.media_type, kind);
+        let new = ingest.new_layer(&mut bytes.as_slice(), None).unwrap().descriptor;
+        let plain = Descriptor::new(media_type::OCI_LAYER, diff_id.clone(), plain_length);
+        let as_it_came = Descriptor::new(kind, describe(bytes).digest, bytes.len() as u64);
+        assert_eq!(new, if ingest.keeps_blobs() { as_it_came } else { plain });
         layers.push(layer);
     }
     let (descriptor, config, manifest) = image_of(&layers[..1]);
@@ -69,7 +72,7 @@ fn gzip_zstd_and_plain() {
     assert_eq!(image.names, [name]);
     assert_eq!(image.size(&fixture.store), 5);
     let found = fixture.store.resolve("a/b:c").unwrap();
-    assert_eq!(std::fs::read(found.layers(&fixture.store)[0].join("x")).unwrap(), b"12345");
+    assert_eq!(layer_file(&fixture.store, &found, 0, "x").unwrap(), b"12345");
     assert!(std::fs::read_dir(fixture.scratch.path().join("layers")).unwrap().count() == 1, "no temporary directory");
 }
 
@@ -99,6 +102,7 @@ fn wrong_content_is_refused_and_leaves_nothing() {
         let error = layer(bytes, expected, diff_id).unwrap_err();
         assert!(error.contains(why), "{why}: {error}");
     }
+    assert!(!fixture.store.has_layers(&[diff_id]));
     let entries = std::fs::read_dir(&ingest.directory).unwrap().count();
     assert_eq!(entries, 0, "failed layers are removed at once");
     drop(ingest);
@@ -132,9 +136,14 @@ fn an_incomplete_image_is_no_image() {
     ingest.put_blob(&descriptor, &config).unwrap();
     let too_many = Manifest::new(descriptor.clone(), vec![layer.descriptor.clone(); 2]).to_bytes();
     assert!(finish(&too_many).unwrap_err().to_string().contains("has 2 layers, its configuration 1"));
+    let other = Layer { diff_id: blob::digest_of(Algorithm::Sha256, b"other"), ..layer };
+    let (descriptor, config, manifest) = image_of(&[other]);
+    ingest.put_blob(&descriptor, &config).unwrap();
+    assert!(finish(&manifest).unwrap_err().to_string().contains("needs layer sha256:d9298a"));
     assert!(finish(b"{}").is_err());
     assert!(fixture.store.list().unwrap().is_empty());
     drop(ingest);
+    fixture.store.prune(false, &|| Ok(Vec::new())).unwrap();
     assert_eq!(fixture.count(), 0);
 }
 
@@ -155,6 +164,112 @@ fn several_at_once_and_the_same_twice() {
     };
     let first = pull();
     assert_eq!(pull().id, first.id);
-    assert_eq!(fixture.count(), 4 + 2 + 4);
+    let kept = if fixture.store.ingest().unwrap().keeps_blobs() { 4 } else { 0 };
+    assert_eq!(fixture.count(), kept + 2 + 4);
     assert_eq!(fixture.store.list().unwrap().len(), 1);
+}
+
+#[test]
+fn the_archive_comes_back_byte_for_byte() {
+    let plain =
+        [tar_of(&[("d/", b""), ("d/x", &[7; 5000]), ("small", b"1"), ("l -> d/x", b"")]), vec![0; 9000]].concat();
+    let diff_id = blob::digest_of(Algorithm::Sha256, &plain);
+    for keep in [false, true] {
+        let fixture = Fixture::new();
+        let store = if keep { fixture.store.clone().keeping_blobs() } else { fixture.store.clone() };
+        let ingest = store.ingest().unwrap();
+        let packed = gzip(&plain);
+        let layer = ingest.layer(&mut packed.as_slice(), &describe(&packed), None).unwrap();
+        let (descriptor, config, manifest) = image_of(&[layer]);
+        ingest.put_blob(&descriptor, &config).unwrap();
+        ingest.finish(&manifest, media_type::OCI_MANIFEST, &[]).unwrap();
+        assert_eq!(store.blob_path(&describe(&packed).digest).exists(), ingest.keeps_blobs());
+        let mut archive = store.layer_archive(&diff_id).unwrap();
+        assert_eq!(archive.length(), plain.len() as u64);
+        let mut bytes = Vec::new();
+        archive.read_to_end(&mut bytes).unwrap();
+        assert!(bytes == plain);
+    }
+}
+
+#[test]
+fn a_layer_that_came_before_the_kill_is_found() {
+    let fixture = Fixture::new();
+    let archive = tar_of(&[("x", &[1; 100_000])]);
+    let ingest = fixture.store.ingest().unwrap();
+    let layer = ingest.new_layer(&mut archive.as_slice(), None).unwrap();
+    let keeps_blobs = ingest.keeps_blobs();
+    // As after kill -9: nothing is cleaned up.
+    std::mem::forget(ingest);
+    assert_eq!(fixture.store.has_layers(std::slice::from_ref(&layer.diff_id)), !keeps_blobs);
+}
+
+/// Bytes that do not compress: a partial file is kept only from a certain size on.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+#[test]
+fn an_interrupted_download_goes_on_where_it_stopped() {
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::new(io::ErrorKind::ConnectionReset, "the line is down"))
+        }
+    }
+    let fixture = Fixture::new();
+    let archive = tar_of(&[("x", &noise(3 << 20))]);
+    let diff_id = blob::digest_of(Algorithm::Sha256, &archive);
+    let packed = gzip(&archive);
+    let expected = describe(&packed);
+    let half = packed.len() / 2;
+    let ingest = fixture.store.ingest().unwrap();
+    let error = ingest.resume_layer(&expected, &diff_id, |at| packed[at as usize..half].chain(Broken)).unwrap_err();
+    assert_eq!(error.to_string(), "the line is down");
+    drop(ingest);
+    let left = || std::fs::read_dir(fixture.scratch.path().join("images/partial")).unwrap().count();
+    assert_eq!(left(), 1);
+    let ingest = fixture.store.ingest().unwrap();
+    let mut offsets = Vec::new();
+    let mut resume = |ingest: &Ingest| {
+        ingest.resume_layer(&expected, &diff_id, |at| {
+            offsets.push(at as usize);
+            packed[at as usize..].chain(io::empty())
+        })
+    };
+    assert_eq!(resume(&ingest).unwrap().diff_id, diff_id);
+    assert_eq!(left(), 0);
+    if !ingest.keeps_blobs() {
+        resume(&ingest).unwrap();
+    }
+    assert_eq!(offsets, [half], "what is here is not asked for again");
+}
+
+#[test]
+fn what_an_interrupted_download_left_may_be_damaged() {
+    let fixture = Fixture::new();
+    let archive = tar_of(&[("x", &noise(2 << 20))]);
+    let packed = gzip(&archive);
+    let diff_id = blob::digest_of(Algorithm::Sha256, &archive);
+    let partial = fixture.scratch.path().join("images/partial");
+    std::fs::create_dir(&partial).unwrap();
+    let expected = describe(&packed);
+    let path = partial.join(expected.digest.hex());
+    for rubbish in [vec![9; 5000], vec![9; packed.len()], vec![9; packed.len() + 1]] {
+        std::fs::write(&path, rubbish).unwrap();
+        let ingest = fixture.store.ingest().unwrap();
+        ingest.resume_layer(&expected, &diff_id, |at| &packed[at as usize..]).unwrap();
+        assert!(!path.exists());
+        drop(ingest);
+        fixture.store.prune(true, &|| Ok(Vec::new())).unwrap();
+    }
+    // Nobody wants it any more.
+    std::fs::write(&path, "half").unwrap();
+    fixture.store.prune(false, &|| Ok(Vec::new())).unwrap();
+    assert!(!path.exists());
 }
