@@ -2,7 +2,7 @@
 //! each step says why it stands where it does. Runs in the child of `create`; what it needs was made ready
 //! there. Its last part, shared with `exec`, is `process.rs`.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, invalid};
 use crate::mount_plan::{self, Planned};
 use crate::namespaces::Namespaces;
 use crate::prepare::Process;
@@ -16,7 +16,8 @@ use kernel::cgroup::Entry;
 use kernel::mount::{Attributes, Mount, Propagation};
 use kernel::namespace::{self, Kind};
 use kernel::{identity, loopback, pivot, prctl, sysctl, uts};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
+use rustix::io::Errno;
 use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -203,13 +204,17 @@ fn write_parameters(plan: &Plan<'_>, proc: Option<Mount>) -> Result<()> {
 /// As docker, which makes a missing WORKDIR. While we are still root and the root is still writable.
 fn create_working_directory(plan: &Plan<'_>, root: &Root) -> Result<()> {
     let path = Path::new(std::ffi::OsStr::from_bytes(plan.process.working_directory.as_bytes()));
-    if path == Path::new("/") || root.open_file(path, OFlags::PATH, Mode::empty()).is_ok() {
+    if path == Path::new("/") {
         return Ok(());
     }
     match root.create_dir_all(path, Mode::from_raw_mode(0o755)) {
         Ok(_) => Ok(()),
-        // Entering it will say what is wrong, in the user's words.
-        Err(error) if matches!(error.errno, rustix::io::Errno::NOTDIR | rustix::io::Errno::ROFS) => Ok(()),
+        // Entering it will say that it is not there.
+        Err(error) if error.errno == Errno::ROFS => Ok(()),
+        // The request itself is wrong, as docker and podman see it, and the program has no part in it.
+        Err(error) if error.errno == Errno::NOTDIR => {
+            Err(invalid(format!("working directory {path:?} is not a directory")))
+        }
         Err(error) => Err(error.into()),
     }
 }

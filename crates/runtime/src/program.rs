@@ -80,8 +80,7 @@ impl Program {
     pub fn no_working_directory(&self, path: &CStr, errno: Errno) -> Error {
         let path = path.to_string_lossy();
         let (kind, reason) = match errno {
-            // Nothing about the program: the request itself is wrong, as docker and podman see it.
-            Errno::NOTDIR => return invalid(format!("working directory {path:?} is not a directory")),
+            Errno::NOTDIR => (ExecErrorKind::NotFound, format!("working directory {path:?} is not a directory")),
             Errno::NOENT => (ExecErrorKind::NotFound, format!("working directory {path:?} does not exist")),
             errno => (ExecErrorKind::Permission, format!("working directory {path:?}: {}", words(errno))),
         };
