@@ -1,6 +1,10 @@
 //! Who the container's process is: `-u`, `--group-add`, names from the image's own files.
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
 use crate::harness::Brig;
+use crate::harness::sandbox::{is_docker, program};
 
 #[test]
 fn is_found_in_the_images_files() {
@@ -71,4 +75,40 @@ fn an_image_without_account_files_knows_numbers() {
     assert_eq!(brig.ok("run --rm bare /busybox id -u"), "0");
     assert_eq!(brig.ok("run --rm -u 5:6 bare /busybox sh -c '/busybox id -u; /busybox id -g'"), "5\n6");
     brig.fails("run --rm -u alice bare /busybox true", 125, "unable to find user alice");
+}
+
+#[test]
+fn another_user_than_root_is_told_what_to_do() {
+    if is_docker() {
+        return;
+    }
+    let brig = Brig::new();
+    // Where nobody can reach it.
+    let copy = brig.dir.join("brig");
+    std::fs::copy(program(), &copy).expect("a copy of the program");
+    let as_nobody = |arguments: &[&str]| {
+        let (root, state) = (brig.root(), brig.state());
+        let mut command = Command::new(&copy);
+        command.arg("--root").arg(root).arg("--state").arg(state).args(arguments).uid(65534).gid(65534);
+        let output = command.output().expect("it can be executed");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for (arguments, code) in [
+        (&["run", "--rm", "bb", "true"][..], 125),
+        (&["create", "bb", "true"], 1),
+        (&["ps"], 1),
+        (&["exec", "box", "true"], 1),
+        (&["pull", "bb"], 1),
+        (&["volume", "ls"], 1),
+    ] {
+        let (found, said) = as_nobody(arguments);
+        assert_eq!(found, Some(code), "{arguments:?}: {said}");
+        assert!(
+            said.contains("need root") && said.contains("sudo") && said.lines().count() == 1,
+            "{arguments:?}: {said}"
+        );
+    }
+    for arguments in [&["--help"][..], &["run", "--help"], &["--version"]] {
+        assert_eq!(as_nobody(arguments).0, Some(0), "{arguments:?} needs no root");
+    }
 }
