@@ -29,28 +29,21 @@ pub enum PullPolicy {
     Never,
 }
 
-/// The image for `name`, pulled if the policy says so. `hello` needs no registry: it is made of
-/// this very program, unless the user gave that name to another image.
-pub fn ensure(
-    engine: &Engine,
-    name: &str,
-    policy: PullPolicy,
-    platform: Option<Platform>,
-    insecure: &[String],
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Image> {
+/// The image for `name` without a registry; `None` when the policy says that it is to be pulled. `hello` needs none: it
+/// is made of this very program, unless the user gave that name to another image.
+pub fn local(engine: &Engine, name: &str, policy: PullPolicy, platform: Option<&Platform>) -> Result<Option<Image>> {
     if let Some(image) = embedded(engine, name)? {
-        return Ok(image);
+        return Ok(Some(image));
     }
-    if policy != PullPolicy::Always {
-        match engine.store().resolve(name) {
-            Ok(image) if fits(&image, platform.as_ref()) => return Ok(image),
-            Ok(image) if policy == PullPolicy::Never => return Err(wrong_platform(name, &image, platform)),
-            Err(error) if policy == PullPolicy::Never || !error.is_not_found() => return Err(sorted(error)),
-            Ok(_) | Err(_) => {}
-        }
+    if policy == PullPolicy::Always {
+        return Ok(None);
     }
-    Ok(pull(engine, name, platform, insecure, progress)?.image)
+    match engine.store().resolve(name) {
+        Ok(image) if fits(&image, platform) => Ok(Some(image)),
+        Ok(image) if policy == PullPolicy::Never => Err(wrong_platform(name, &image, platform)),
+        Err(error) if policy == PullPolicy::Never || !error.is_not_found() => Err(sorted(error)),
+        Ok(_) | Err(_) => Ok(None),
+    }
 }
 
 /// Brings `name` (with the tag `latest` if it has none) from its registry.
@@ -147,8 +140,8 @@ fn fits(image: &Image, platform: Option<&Platform>) -> bool {
     platform.is_none_or(|wanted| wanted.distance(&image.config.platform()).is_some())
 }
 
-fn wrong_platform(name: &str, image: &Image, wanted: Option<Platform>) -> Error {
-    let wanted = wanted.unwrap_or_else(Platform::host);
+fn wrong_platform(name: &str, image: &Image, wanted: Option<&Platform>) -> Error {
+    let wanted = wanted.cloned().unwrap_or_else(Platform::host);
     let (wanted, actual) = (wanted.to_string(), image.config.platform().to_string());
     Error::NotFound(format!("image {name} is here for {actual} and not for {wanted}: pull it for that platform"))
 }

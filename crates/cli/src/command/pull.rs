@@ -32,10 +32,15 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
 
 /// Gets the image for a new container, from the store or, as `--pull` says, from its registry. Talks on stderr.
 pub fn ensure(engine: &Engine, asked: &Fetch) -> Result<(), Failure> {
+    if engine::images::local(engine, &asked.name, asked.pull, asked.platform.as_ref())?.is_some() {
+        return Ok(());
+    }
     let mut screen = Screen::new(asked.quiet, &asked.name, std::io::stderr());
-    screen.announces = asked.pull == PullPolicy::Missing;
+    if asked.pull == PullPolicy::Missing {
+        screen.announce();
+    }
     let progress = &mut |progress: Progress<'_>| screen.show(progress);
-    engine::images::ensure(engine, &asked.name, asked.pull, asked.platform.clone(), &insecure(asked), progress)?;
+    engine::images::pull(engine, &asked.name, asked.platform.clone(), &insecure(asked), progress)?;
     Ok(())
 }
 
@@ -57,8 +62,6 @@ struct Screen<W> {
     out: W,
     is_terminal: bool,
     name: String,
-    /// Say first that the image is not here.
-    announces: bool,
     /// Bytes so far and in all, by layer.
     layers: Vec<(Digest, u64, u64)>,
     /// The counting line is on the screen.
@@ -69,7 +72,7 @@ impl<W: Write> Screen<W> {
     fn new(quiet: bool, name: &str, out: W) -> Screen<W> {
         let is_terminal =
             kernel::terminal::is_terminal(std::io::stderr()) && kernel::terminal::is_terminal(std::io::stdout());
-        Screen { quiet, out, is_terminal, name: name.to_owned(), announces: false, layers: Vec::new(), counting: false }
+        Screen { quiet, out, is_terminal, name: name.to_owned(), layers: Vec::new(), counting: false }
     }
 
     /// Progress that cannot be shown must not stop a pull.
@@ -81,15 +84,19 @@ impl<W: Write> Screen<W> {
         let _ = writeln!(self.out, "{erase}{line}");
     }
 
+    /// Before the registry is asked, which may fail. What is no name is for the pull to refuse.
+    fn announce(&mut self) {
+        if let Ok(name) = Reference::parse(&self.name) {
+            self.say(&format!("Unable to find image '{}' locally", name.familiar()));
+        }
+    }
+
     fn show(&mut self, progress: Progress<'_>) {
         if self.quiet {
             return;
         }
         match progress {
             Progress::Begin => {
-                if std::mem::take(&mut self.announces) {
-                    self.say(&format!("Unable to find image '{}' locally", self.name));
-                }
                 let (tag, repository) = match Reference::parse(&self.name) {
                     Ok(name) => (name.tag().map(str::to_owned).unwrap_or_default(), name.repository().to_owned()),
                     Err(_) => (String::new(), self.name.clone()),
@@ -136,7 +143,7 @@ mod tests {
         let digest = Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap();
         let mut screen = Screen::new(false, "busybox:1", Vec::new());
         screen.is_terminal = false;
-        screen.announces = true;
+        screen.announce();
         screen.show(Progress::Begin);
         for step in [Step::Waiting, Step::Downloading { current: 1, total: 2 }, Step::Extracting, Step::Complete] {
             screen.show(Progress::Layer { digest: &digest, step });

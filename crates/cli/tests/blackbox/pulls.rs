@@ -35,7 +35,7 @@ fn from_a_real_registry() {
     brig.run(&format!("rmi {pinned}"));
     assert_eq!(brig.ok(&format!("run --rm {pinned}")), "pulled", "run pulls what is missing, by digest too");
     brig.fails(&format!("pull {}/team/app:nosuch", registry.address), 1, "not found");
-    brig.fails(&format!("run --rm {}/no/such true", registry.address), 125, "not found");
+    brig.run(&format!("run --rm {}/no/such true", registry.address)).expect(125).says("not found");
 }
 
 #[test]
@@ -154,6 +154,27 @@ fn answers_that_lie_are_refused() {
     let config = Image::new(&serde_json::json!({}), lying.layers);
     let reference = registry.add("wrong-diff-id", "latest", &config);
     check_refused(&brig, &reference, "does not match its digest");
+}
+
+#[test]
+fn a_missing_image_is_announced_before_the_registry_is_asked() {
+    let brig = Brig::empty();
+    for (line, code, announced) in [
+        ("run --rm 127.0.0.1:1/x true", 125, "127.0.0.1:1/x:latest"),
+        ("run --rm 127.0.0.1:1/x:tag true", 125, "127.0.0.1:1/x:tag"),
+        ("create 127.0.0.1:1/x true", 1, "127.0.0.1:1/x:latest"),
+        ("run --rm -q 127.0.0.1:1/x true", 125, ""),
+        ("run --rm --pull always 127.0.0.1:1/x true", 125, ""),
+        ("run --rm --pull never 127.0.0.1:1/x true", 125, ""),
+        ("run --rm X true", 125, ""),
+    ] {
+        let output = brig.run(line).expect(code);
+        let first = output.stderr.lines().next().unwrap_or_default();
+        match announced {
+            "" => assert!(!output.stderr.contains("Unable to find"), "{line}: {}", output.stderr),
+            name => assert_eq!(first, format!("Unable to find image '{name}' locally"), "{line}"),
+        }
+    }
 }
 
 #[test]
