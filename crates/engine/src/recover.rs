@@ -12,6 +12,7 @@ use crate::state::Status;
 use crate::{file, lifecycle};
 use kernel::cgroup::Layout;
 use kernel::lock::Lock;
+use kernel::pidfd::Exit;
 use kernel::signal::Signal;
 use spec::Timestamp;
 use std::path::Path;
@@ -81,8 +82,13 @@ fn bury(container: &mut Container) {
         let _ = cgroup.remove();
     }
     if container.state.status == Status::Running {
-        container.state.exit_code = EXIT_UNKNOWN;
-        container.state.error = "the container ended while its monitor was dead: its exit status is unknown".into();
+        // Where the host's first process is slow to reap, or never does, the dead one still tells.
+        let process = container.state.process.filter(|_| container.state.boot_id == boot_id());
+        let exit = process.and_then(|process| kernel::stranger::exit_of_zombie(process.into()));
+        container.state.exit_code = exit.map_or(EXIT_UNKNOWN, Exit::code);
+        if exit.is_none() {
+            container.state.error = "the container ended while its monitor was dead: its exit status is unknown".into();
+        }
         container.state.finished_at = Some(Timestamp::now());
     }
     container.state.process = None;

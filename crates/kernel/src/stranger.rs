@@ -28,6 +28,11 @@ pub fn exit(pidfd: &PidFd, id: ProcessId) -> Option<Exit> {
     zombie_status(id).or_else(|| pidfd_status(pidfd)).map(decode)
 }
 
+/// The same for one that nobody has opened: known only while it is a zombie.
+pub fn exit_of_zombie(id: ProcessId) -> Option<Exit> {
+    zombie_status(id).map(decode)
+}
+
 fn zombie_status(id: ProcessId) -> Option<i32> {
     // A process may give itself a name that is no text.
     let stat = std::fs::read(format!("/proc/{}/stat", id.pid)).ok()?;
@@ -69,6 +74,8 @@ mod tests {
             std::thread::yield_now();
         }
         assert_eq!(exit(&pidfd, id), Some(Exit::Code(7)));
+        assert_eq!(exit_of_zombie(id), Some(Exit::Code(7)));
+        assert_eq!(exit_of_zombie(ProcessId { start_time: id.start_time + 1, ..id }), None);
         child.wait().unwrap();
         // Only newer kernels tell.
         assert!(matches!(exit(&pidfd, id), None | Some(Exit::Code(7))));

@@ -1,10 +1,13 @@
 //! kill -9 at any point: of the monitor, of the command, of the container. No data is lost, and
 //! the next command sees the truth and repairs the rest.
 
+use std::ffi::OsStr;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::harness::process::{kill, wait_until};
 use crate::harness::sandbox::is_docker;
+use crate::harness::words::split;
 use crate::harness::{Brig, leaks};
 
 /// The container's monitor: the parent of its first process.
@@ -73,6 +76,42 @@ fn a_monitor_killed_with_its_container_is_seen() {
     kill(monitor(&brig, "box"), "KILL");
     brig.ok("stop -t 0 box");
     brig.ok("rm box");
+}
+
+#[test]
+fn an_exit_status_is_read_from_a_process_that_nobody_has_reaped() {
+    if is_docker() {
+        return;
+    }
+    let brig = Brig::new();
+    // The first process of this pid namespace reaps nobody.
+    let idle = ["--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "sleep", "1000"];
+    let mut idle = Command::new("unshare").args(idle).spawn().expect("unshare of util-linux");
+    let children = format!("/proc/{0}/task/{0}/children", idle.id());
+    let first = wait_until("the first process", || {
+        let text = std::fs::read_to_string(&children).ok()?;
+        let pid = text.trim().to_owned();
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n").then_some(pid)
+    });
+    let inside = |program: &OsStr, arguments: Vec<&OsStr>| {
+        let command = Command::new("nsenter").args(["-t", &first, "-p", "-m"]).arg(program).args(arguments).output();
+        let output = command.expect("nsenter of util-linux");
+        assert!(output.status.success(), "{program:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    };
+    let shell = |script: &str| inside("sh".as_ref(), vec!["-c".as_ref(), script.as_ref()]);
+    let run = |line: &str| {
+        let (bare, words) = (brig.bare(), split(line));
+        inside(bare.get_program(), bare.get_args().chain(words.iter().map(AsRef::as_ref)).collect())
+    };
+    run("run -d --name box bb sh -c 'trap \"exit 7\" TERM; echo ready; while :; do sleep 0.05; done'");
+    wait_until("the trap", || (run("logs box") == "ready").then_some(()));
+    let pid = run("inspect -f {{.State.Pid}} box");
+    shell(&format!("kill -9 $(cut -d ' ' -f 4 /proc/{pid}/stat); kill {pid}"));
+    wait_until("the end", || shell(&format!("cat /proc/{pid}/stat")).contains(") Z ").then_some(()));
+    assert_eq!(run("inspect -f '{{.State.Status}} {{.State.ExitCode}}{{.State.Error}}' box"), "exited 7");
+    run("rm box");
+    idle.kill().and_then(|()| idle.wait()).expect("ours to kill");
 }
 
 #[test]
