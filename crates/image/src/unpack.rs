@@ -7,6 +7,7 @@
 
 use crate::error::{Error, Result};
 use crate::tar::{self, Entry, Kind, Reader};
+use crate::whiteout::{Whiteout, whiteout};
 use kernel::beneath::Root;
 use kernel::mount::is_mounted_file;
 use kernel::{Context, overlay, xattr};
@@ -16,14 +17,8 @@ use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-
-const WHITEOUT: &[u8] = b".wh.";
-const OPAQUE: &[u8] = b".wh..wh..opq";
-/// Other names of this form are aufs's own files.
-const AUFS: &[u8] = b".wh..wh.";
 
 /// How to unpack.
 #[derive(Debug, Clone, Default)]
@@ -65,13 +60,28 @@ pub(crate) fn archive_error(error: tar::Error) -> Error {
     }
 }
 
+/// A directory that the archive has an entry for.
+struct Mentioned {
+    path: PathBuf,
+    inode: u64,
+    mtime: (i64, u32),
+}
+
+/// Cleans a name as text. What leads out is refused, since no honest archive has it.
+pub(crate) fn clean(name: &[u8]) -> Result<PathBuf> {
+    tar::clean(name).ok_or_else(|| {
+        let name = String::from_utf8_lossy(name);
+        Error::invalid("archive", format_args!("has the entry {name:?}, which leads outside"))
+    })
+}
+
 struct Unpacker<'a> {
     root: &'a Root,
     options: &'a Options,
     /// The directory of the last entry: the next one is mostly in the same.
     parent: Option<(PathBuf, OwnedFd)>,
     /// Where times must be set at the end.
-    directories: Vec<(PathBuf, (i64, u32))>,
+    directories: Vec<Mentioned>,
     size: u64,
 }
 
@@ -82,8 +92,10 @@ impl Unpacker<'_> {
             return self.base_itself(entry, &path);
         };
         let parent_path = path.parent().unwrap_or(Path::new(""));
-        if self.options.whiteouts && name.as_bytes().starts_with(WHITEOUT) {
-            return self.whiteout(parent_path, name);
+        if self.options.whiteouts
+            && let Some(asked) = whiteout(name)?
+        {
+            return self.whiteout(parent_path, &asked);
         }
         if entry.kind == Kind::Directory {
             // The cached descriptor stays right for its path unless an entry replaces a directory.
@@ -94,14 +106,9 @@ impl Unpacker<'_> {
         .map_err(|error| with_path(error, &path))
     }
 
-    /// Cleans a name as text. Absolute names count from the base; what leads out is refused,
-    /// since no honest archive has it.
+    /// Absolute names count from the base.
     fn clean(&self, name: &[u8]) -> Result<PathBuf> {
-        let Some(path) = tar::clean(name) else {
-            let name = String::from_utf8_lossy(name);
-            return Err(Error::invalid("archive", format_args!("has the entry {name:?}, which leads outside")));
-        };
-        Ok(self.options.base.iter().chain(&path).collect())
+        Ok(self.options.base.iter().chain(&clean(name)?).collect())
     }
 
     /// The entry for `./`.
@@ -173,7 +180,8 @@ impl Unpacker<'_> {
         // By the name ".": the descriptor may be O_PATH, on which fchmod(2) does not work.
         rustix::fs::chmodat(fd, ".", Mode::from_raw_mode(entry.mode), AtFlags::empty()).during("change mode")?;
         set_xattrs(fd, ".".as_ref(), entry)?;
-        self.directories.push((path.to_owned(), entry.mtime));
+        let inode = rustix::fs::fstat(fd).during("stat")?.st_ino;
+        self.directories.push(Mentioned { path: path.to_owned(), inode, mtime: entry.mtime });
         Ok(())
     }
 
@@ -231,18 +239,13 @@ impl Unpacker<'_> {
     }
 
     /// Marks `x` as deleted, or everything below a directory.
-    fn whiteout(&mut self, parent_path: &Path, name: &OsStr) -> Result<()> {
+    fn whiteout(&mut self, parent_path: &Path, asked: &Whiteout<'_>) -> Result<()> {
         let parent = self.parent(parent_path)?;
-        if name.as_bytes() == OPAQUE {
-            return set_opaque(parent);
-        }
-        if name.as_bytes().starts_with(AUFS) {
-            return Ok(());
-        }
-        let hidden = OsStr::from_bytes(&name.as_bytes()[WHITEOUT.len()..]);
-        if matches!(hidden.as_bytes(), b"" | b"." | b"..") {
-            return Err(Error::invalid("archive", format_args!("has the whiteout {name:?}, which hides nothing")));
-        }
+        let hidden = match asked {
+            Whiteout::Opaque => return set_opaque(parent),
+            Whiteout::Ignored => return Ok(()),
+            Whiteout::Of(hidden) => *hidden,
+        };
         match rustix::fs::mknodat(parent, hidden, FileType::CharacterDevice, Mode::empty(), 0) {
             // The same layer brings it anew: that hides a lower file by itself, and a lower
             // directory when it is opaque.
@@ -265,15 +268,15 @@ impl Unpacker<'_> {
     /// Times of directories, when nothing will be created in them any more.
     fn finish(&mut self) -> Result<()> {
         self.parent = None;
-        for (path, mtime) in std::mem::take(&mut self.directories).into_iter().rev() {
-            let (parent, name) = match self.root.parent_of(&path) {
-                // A later entry has replaced the directory.
-                Err(error) if matches!(error.errno, Errno::NOENT | Errno::NOTDIR) => continue,
+        for Mentioned { path, inode, mtime } in std::mem::take(&mut self.directories) {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+            let directory = match self.root.open_file(&path, flags, Mode::empty()) {
+                // A later entry has put something else in its place, or in the place of what led to it.
+                Err(error) if matches!(error.errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
                 result => result?,
             };
-            match rustix::fs::utimensat(&parent, &name, &times(mtime), AtFlags::SYMLINK_NOFOLLOW) {
-                Err(Errno::NOENT) => {}
-                result => result.during_at("set times of", &path)?,
+            if rustix::fs::fstat(&directory).during("stat")?.st_ino == inode {
+                rustix::fs::futimens(&directory, &times(mtime)).during_at("set times of", &path)?;
             }
         }
         Ok(())
@@ -381,7 +384,7 @@ fn set_xattrs(parent: &OwnedFd, name: &OsStr, entry: &Entry) -> Result<()> {
 }
 
 /// Overlay's own attributes would let an image lie to the kernel about its layers.
-fn wanted_xattrs(entry: &Entry) -> impl Iterator<Item = (CString, &[u8])> {
+pub(crate) fn wanted_xattrs(entry: &Entry) -> impl Iterator<Item = (CString, &[u8])> {
     entry.xattrs.iter().filter_map(|(key, value)| {
         let own = key.starts_with(b"trusted.overlay.") || key.starts_with(b"user.overlay.");
         let key = CString::new(key.as_slice()).ok()?;
@@ -454,7 +457,7 @@ fn word(kind: Kind) -> &'static str {
     }
 }
 
-fn link_error(entry: &Entry, error: kernel::Error) -> Error {
+pub(crate) fn link_error(entry: &Entry, error: kernel::Error) -> Error {
     let (path, link) = (String::from_utf8_lossy(&entry.path), String::from_utf8_lossy(&entry.link));
     match error.errno {
         Errno::NOENT | Errno::NOTDIR => {

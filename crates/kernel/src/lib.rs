@@ -34,6 +34,7 @@ pub mod erofs;
 pub mod loop_device;
 pub mod overlay;
 pub mod remove;
+pub mod writeback;
 pub mod xattr;
 
 // Limits and filters.

@@ -20,6 +20,8 @@ pub struct Reader<R> {
     /// Records of global extended headers, which count for all entries after them.
     global: Vec<u8>,
     ended: bool,
+    /// Bytes read that are no data, since they were last forgotten.
+    recorded: Option<Vec<u8>>,
 }
 
 /// What precedes the header that it belongs to.
@@ -33,7 +35,35 @@ struct Extensions {
 impl<R: Read> Reader<R> {
     pub fn new(input: R) -> Reader<R> {
         let input = BufReader::with_capacity(BUFFER_BYTES, input);
-        Reader { input, data_left: 0, padding_left: 0, position: 0, global: Vec::new(), ended: false }
+        Reader { input, data_left: 0, padding_left: 0, position: 0, global: Vec::new(), ended: false, recorded: None }
+    }
+
+    /// A reader that keeps all bytes that it does not pass on as data: with the data they make up the archive. The
+    /// caller must read the data of every entry and forget from time to time what was recorded.
+    pub(crate) fn recording(input: R) -> Reader<R> {
+        Reader { recorded: Some(Vec::new()), ..Reader::new(input) }
+    }
+
+    /// What was recorded and not forgotten.
+    pub(crate) fn recorded(&self) -> &[u8] {
+        self.recorded.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn forget_recorded(&mut self) {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.clear();
+        }
+    }
+
+    /// Reads what follows the end of the archive, once [`Reader::next_entry`] has found it. 0 at the end of the input.
+    pub(crate) fn read_past_end(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        crate::ingest::fill(&mut self.input, buffer)
+    }
+
+    fn record(&mut self, bytes: &[u8]) {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.extend_from_slice(bytes);
+        }
     }
 
     /// The next entry, or `None` at the end of the archive. Data of the last entry that was not
@@ -56,7 +86,7 @@ impl<R: Read> Reader<R> {
                 b'L' => extensions.long_name = Some(zero_ended(self.read_extension(size)?)),
                 b'K' => extensions.long_link = Some(zero_ended(self.read_extension(size)?)),
                 // A volume's label is no file.
-                b'V' => self.begin_data(size),
+                b'V' => drop(self.read_extension(size)?),
                 _ => return self.entry(&block, size, extensions).map(Some),
             }
         }
@@ -79,7 +109,11 @@ impl<R: Read> Reader<R> {
 
     fn skip_data(&mut self) -> Result<()> {
         let count = self.data_left + self.padding_left;
-        let skipped = io::copy(&mut (&mut self.input).take(count), &mut io::sink())?;
+        let mut passed = (&mut self.input).take(count);
+        let skipped = match &mut self.recorded {
+            Some(recorded) => io::copy(&mut passed, recorded)?,
+            None => io::copy(&mut passed, &mut io::sink())?,
+        };
         self.position += skipped;
         // Padding may be missing at the very end, as Go's writer leaves it without close.
         if skipped < self.data_left {
@@ -94,6 +128,7 @@ impl<R: Read> Reader<R> {
         let mut block = [0; BLOCK];
         let count = crate::ingest::fill(&mut self.input, &mut block)?;
         self.position += count as u64;
+        self.record(&block[..count]);
         match count {
             0 => Ok(None),
             BLOCK => Ok(header::check(&block)?.map(|()| block)),
@@ -112,6 +147,7 @@ impl<R: Read> Reader<R> {
         if (data.len() as u64) < size {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
+        self.record(&data);
         Ok(data)
     }
 
@@ -185,6 +221,7 @@ impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.0.input.read(buffer)?;
         self.0.position += count as u64;
+        self.0.record(&buffer[..count]);
         Ok(count)
     }
 }
