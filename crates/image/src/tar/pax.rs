@@ -1,6 +1,7 @@
 //! PAX extended headers: `length key=value\n` records.
 
 use super::{Entry, Error, Extent, Result, header};
+use std::collections::HashSet;
 
 /// Calls `each` with key and value of every record.
 pub(super) fn records<'a>(mut data: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8]) -> Result<()>) -> Result<()> {
@@ -90,7 +91,6 @@ impl Overrides {
             }
             _ if key.starts_with(XATTR) => {
                 let name = without_zero(key, &key[XATTR.len()..])?;
-                entry.xattrs.retain(|(other, _)| *other != name);
                 entry.xattrs.push((name, value.to_vec()));
             }
             _ if key.starts_with(b"GNU.sparse.") => self.sparse.apply(&key[11..], value, number)?,
@@ -98,6 +98,21 @@ impl Overrides {
         }
         Ok(())
     }
+}
+
+/// Longest list of a file's attributes, each name with a zero, that Linux gives (XATTR_LIST_MAX in linux/limits.h).
+const XATTR_LIST_MAX: usize = 65536;
+
+/// Of attributes that were given twice, the last. Refuses more than a file can have.
+pub(super) fn keep_last(xattrs: &mut Vec<(Vec<u8>, Vec<u8>)>) -> Result<()> {
+    let mut names = HashSet::new();
+    let is_last: Vec<bool> = xattrs.iter().rev().map(|(name, _)| names.insert(name.as_slice())).collect();
+    if names.iter().map(|name| name.len() + 1).sum::<usize>() > XATTR_LIST_MAX {
+        return Err(Error::invalid("has an entry with more extended attributes than a file can have"));
+    }
+    let mut is_last = is_last.into_iter().rev();
+    xattrs.retain(|_| is_last.next().unwrap_or(true)); // one for each
+    Ok(())
 }
 
 /// star's prefix for extended attributes, which everybody uses.
@@ -227,6 +242,25 @@ mod tests {
         for text in ["", "-", "1.x", "x", "1.2.3", "99999999999999999999"] {
             assert_eq!(time(text.as_bytes()), None, "{text}");
         }
+    }
+
+    fn pairs(texts: &[(&str, &str)]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        texts.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+    }
+
+    #[test]
+    fn of_equal_attributes_the_last_is_kept() {
+        let mut xattrs = pairs(&[("a", "1"), ("b", "2"), ("a", "3"), ("c", "4"), ("b", "5")]);
+        keep_last(&mut xattrs).unwrap();
+        assert_eq!(xattrs, pairs(&[("a", "3"), ("c", "4"), ("b", "5")]));
+    }
+
+    #[test]
+    fn more_attributes_than_a_file_can_have() {
+        let of = |count: u32| (0..count).map(|n| (format!("user.{n:010}").into_bytes(), Vec::new())).collect();
+        let (mut fits, mut more): (Vec<_>, Vec<_>) = (of(4096), of(4097));
+        assert!(keep_last(&mut fits).is_ok() && fits.len() == 4096);
+        assert!(keep_last(&mut more).unwrap_err().to_string().contains("more extended attributes"));
     }
 
     proptest! {

@@ -1,12 +1,15 @@
 //! Reading an archive from a stream, entry by entry, with bounded memory.
 
 use super::header::{self, Block};
-use super::pax::Overrides;
+use super::pax::{self, Overrides};
 use super::{BLOCK, EXTENSION_SIZE_MAX, Entry, Error, Kind, Result, padding, sparse};
 use std::io::{self, BufReader, Read};
 
 /// Most bytes taken from the stream at once when headers are read.
 const BUFFER_BYTES: usize = 64 << 10;
+
+/// Largest sum of global extended headers, in bytes. They are few and short, and applied to every entry again.
+const GLOBAL_SIZE_MAX: u64 = 64 << 10;
 
 /// An archive being read. [`Reader::next_entry`] moves on; between its calls the reader itself
 /// reads the data of the current entry (for a sparse file only what is stored).
@@ -153,7 +156,7 @@ impl<R: Read> Reader<R> {
 
     fn add_global(&mut self, size: u64) -> Result<()> {
         let data = self.read_extension(size)?;
-        if self.global.len() as u64 + size > EXTENSION_SIZE_MAX {
+        if self.global.len() as u64 + size > GLOBAL_SIZE_MAX {
             return Err(Error::invalid("has too many global extended headers"));
         }
         self.global.extend_from_slice(&data);
@@ -173,6 +176,7 @@ impl<R: Read> Reader<R> {
         if let Some(pax) = extensions.pax {
             overrides.apply(&mut entry, &pax)?;
         }
+        pax::keep_last(&mut entry.xattrs)?;
         size = overrides.data_size.unwrap_or(size);
         entry.kind = kind(block[header::TYPE], &entry.path)?;
         if !entry.kind.has_data() {

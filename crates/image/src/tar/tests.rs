@@ -140,6 +140,14 @@ fn global_headers_count_until_a_local_one() {
 }
 
 #[test]
+fn global_headers_are_small() {
+    let archive = block(b'g', b"g", format!("{:011o}", 40_000).as_bytes());
+    let archive = [archive, padded(&[0; 40_000])].concat();
+    assert!(read(&archive).unwrap().is_empty());
+    assert!(why(&archive.repeat(2)).contains("too many global"));
+}
+
+#[test]
 fn ends_of_archives() {
     let whole = write(&[file("a", b"abc")]);
     assert_eq!(read(&whole).unwrap().len(), 1);
