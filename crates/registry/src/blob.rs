@@ -1,6 +1,6 @@
 //! The bytes of a blob as one `Read`, however often the connection breaks: a broken transfer goes
-//! on at the byte where it stopped (RFC 9110 section 14, `Range`). `layers` and `pull` read from it.
-//! Whether the bytes are the right ones is checked by the store, which hashes them anyway.
+//! on at the byte where it stopped (RFC 9110 section 14, `Range`). `layers`, `pull` and `blobs` read from it.
+//! Whether the bytes are the right ones is checked by those, who hash them anyway.
 
 use std::io::{self, Read};
 
@@ -15,7 +15,7 @@ use crate::retry::{self, Again};
 /// A transfer that moved this many bytes since it last broke starts to count anew.
 const PROGRESS_BYTES: u64 = 64 * 1024;
 
-/// A blob being downloaded. After an `io::Error` from `read`, `take_error` has the reason.
+/// A blob being downloaded. An `io::Error` from `read` holds an `Error`.
 pub struct Blob<'a> {
     client: &'a Client<'a>,
     descriptor: &'a Descriptor,
@@ -26,28 +26,21 @@ pub struct Blob<'a> {
     /// Breaks in a row, and where the last one was.
     breaks: u32,
     broken_at: u64,
-    error: Option<Error>,
 }
 
 impl<'a> Blob<'a> {
-    /// Asks for nothing before the first `read`.
-    pub fn new(client: &'a Client<'a>, descriptor: &'a Descriptor) -> Blob<'a> {
+    /// From a byte on. Asks for nothing before the first `read`.
+    pub fn from(client: &'a Client<'a>, descriptor: &'a Descriptor, offset: u64) -> Blob<'a> {
         Blob {
             client,
             descriptor,
             path: format!("blobs/{}", descriptor.digest),
             what: format!("blob {}", descriptor.digest),
             body: None,
-            offset: 0,
+            offset,
             breaks: 0,
-            broken_at: 0,
-            error: None,
+            broken_at: offset,
         }
-    }
-
-    /// Why `read` failed, if it was not the reader's fault.
-    pub fn take_error(&mut self) -> Option<Error> {
-        self.error.take()
     }
 
     /// Starts a transfer at `offset`; `None` if it broke before that point.
@@ -124,16 +117,12 @@ impl<'a> Blob<'a> {
 impl Read for Blob<'_> {
     /// Ends after as many bytes as the descriptor says, whatever more the registry would send.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.descriptor.size - self.offset;
+        let left = self.descriptor.size.saturating_sub(self.offset);
         let length = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         if length == 0 {
             return Ok(0);
         }
-        self.fill(&mut buffer[..length]).map_err(|error| {
-            let text = error.to_string();
-            self.error = Some(error);
-            io::Error::other(text)
-        })
+        self.fill(&mut buffer[..length]).map_err(io::Error::other)
     }
 }
 

@@ -187,11 +187,6 @@ impl<'s> Client<'s> {
         self.purpose
     }
 
-    /// The name as users write it.
-    pub fn familiar(&self) -> &str {
-        &self.familiar
-    }
-
     /// The registry itself or what stands for it.
     pub fn home(&self) -> &Site {
         // `with` refuses an empty list.

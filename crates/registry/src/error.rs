@@ -88,9 +88,14 @@ impl std::error::Error for Error {
 }
 
 impl From<image::Error> for Error {
-    /// Content that does not match its digest is the registry's fault, not the store's.
+    /// Content that does not match its digest is the registry's fault, not the store's, and so is a reader of ours
+    /// that has failed.
     fn from(error: image::Error) -> Error {
         match error {
+            image::Error::Stream(error) => match error.downcast::<Error>() {
+                Ok(error) => error,
+                Err(error) => Error::Store(image::Error::Stream(error)),
+            },
             image::Error::Mismatch { what, expected, actual } => {
                 Error::Digest { what, expected: expected.to_string(), actual: actual.to_string() }
             }

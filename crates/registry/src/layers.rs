@@ -1,11 +1,10 @@
 //! All layers of an image, a few at a time: each thread takes the next one, downloads it and feeds
-//! it to the store, which verifies and unpacks while bytes arrive. `pull` calls it. Progress goes
-//! through a channel to the caller's thread, so that the caller's callback need not be `Send`.
+//! it to the store, which verifies and unpacks while bytes arrive and keeps what has come for the case that the
+//! download is interrupted. `pull` calls it.
 
 use std::collections::HashSet;
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use image::Ingest;
@@ -16,11 +15,10 @@ use crate::Error;
 use crate::blob::Blob;
 use crate::client::Client;
 use crate::progress::{Progress, Step};
+use crate::workers::{self, Reporter};
 
-/// Layers at once unless told otherwise: as docker. More only share the same line.
-pub const AT_ONCE: usize = 3;
-/// Shortest time between two reports of a download.
-const REPORT_EVERY: Duration = Duration::from_millis(100);
+/// Shortest time between two reports of a transfer.
+pub const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 /// A layer: its blob and the digest of what it unpacks to.
 pub struct Layer<'a> {
@@ -28,44 +26,21 @@ pub struct Layer<'a> {
     pub diff_id: &'a Digest,
 }
 
-/// What a thread has to say about layer number `.0`.
-type Event = (usize, Step);
+/// What a thread has to say about a layer.
+type Event = (Digest, Step);
 
 /// Brings all `layers` into the store, `at_once` at a time. The first failure stops the others.
 pub fn fetch(
     client: &Client<'_>,
     ingest: &Ingest,
     layers: &[Layer<'_>],
-    at_once: usize,
+    at_once: Option<NonZeroUsize>,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(), Error> {
     let wanted = wanted(ingest, layers, progress)?;
-    let next = AtomicUsize::new(0);
-    let stop = AtomicBool::new(false);
-    let (sender, events) = mpsc::channel::<Event>();
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..at_once.min(wanted.len()))
-            .map(|_| {
-                let sender = sender.clone();
-                let (next, stop, wanted) = (&next, &stop, &wanted);
-                scope.spawn(move || work(client, ingest, wanted, next, stop, &sender))
-            })
-            .collect();
-        // The channel ends when the last thread does.
-        drop(sender);
-        for (index, step) in events {
-            progress(Progress::Layer { digest: &wanted[index].blob.digest, step });
-        }
-        let mut outcome = Ok(());
-        for worker in workers {
-            let result = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            // Those stopped because of another's failure report nothing of their own.
-            if outcome.is_ok() {
-                outcome = result;
-            }
-        }
-        outcome
-    })
+    let work = |layer: &&Layer<'_>, reporter: &Reporter<'_, Event>| bring(client, ingest, layer, reporter);
+    workers::run(&wanted, at_once, work, |(digest, step)| progress(Progress::Layer { digest: &digest, step }))?;
+    Ok(())
 }
 
 /// The layers that have to be fetched, each once even if the image has it twice.
@@ -87,57 +62,34 @@ fn wanted<'a>(
     Ok(wanted)
 }
 
-/// One thread: takes layers until there are none or one has failed.
-fn work(
-    client: &Client<'_>,
-    ingest: &Ingest,
-    layers: &[&Layer<'_>],
-    next: &AtomicUsize,
-    stop: &AtomicBool,
-    events: &Sender<Event>,
-) -> Result<(), Error> {
-    while !stop.load(Ordering::Relaxed) {
-        let index = next.fetch_add(1, Ordering::Relaxed);
-        let Some(layer) = layers.get(index) else { break };
-        let mut source = Metered {
-            blob: Blob::new(client, layer.blob),
-            index,
-            read: 0,
-            total: layer.blob.size,
-            reported: None,
-            stop,
-            events,
-        };
-        if let Err(error) = ingest.layer(&mut source, layer.blob, Some(layer.diff_id)) {
-            let first = !stop.swap(true, Ordering::Relaxed);
-            // A failed transfer says more than the store's "cannot read".
-            let error = source.blob.take_error().unwrap_or_else(|| error.into());
-            return if first { Err(error) } else { Ok(()) };
-        }
-        report(events, index, Step::Complete);
-    }
+fn bring(client: &Client<'_>, ingest: &Ingest, layer: &Layer<'_>, reporter: &Reporter<'_, Event>) -> Result<(), Error> {
+    let digest = &layer.blob.digest;
+    let source = |offset: u64| Metered {
+        blob: Blob::from(client, layer.blob, offset),
+        digest,
+        read: offset,
+        total: layer.blob.size,
+        reported: None,
+        reporter,
+    };
+    ingest.resume_layer(layer.blob, layer.diff_id, source)?;
+    reporter.report((digest.clone(), Step::Complete));
     Ok(())
-}
-
-/// The receiver lives as long as the scope: sending cannot fail in a way that matters.
-fn report(events: &Sender<Event>, index: usize, step: Step) {
-    let _ = events.send((index, step));
 }
 
 /// A blob that reports how far it is and ends when another layer failed.
 struct Metered<'a> {
     blob: Blob<'a>,
-    index: usize,
+    digest: &'a Digest,
     read: u64,
     total: u64,
     reported: Option<Instant>,
-    stop: &'a AtomicBool,
-    events: &'a Sender<Event>,
+    reporter: &'a Reporter<'a, Event>,
 }
 
 impl Read for Metered<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.reporter.is_stopped() {
             return Err(io::Error::other("another layer failed"));
         }
         let count = self.blob.read(buffer)?;
@@ -148,10 +100,11 @@ impl Read for Metered<'_> {
         let last = self.read == self.total;
         if last || self.reported.is_none_or(|then| then.elapsed() >= REPORT_EVERY) {
             self.reported = Some(Instant::now());
-            report(self.events, self.index, Step::Downloading { current: self.read, total: self.total });
+            let step = Step::Downloading { current: self.read, total: self.total };
+            self.reporter.report((self.digest.clone(), step));
         }
         if last {
-            report(self.events, self.index, Step::Extracting);
+            self.reporter.report((self.digest.clone(), Step::Extracting));
         }
         Ok(count)
     }

@@ -71,7 +71,7 @@ fn media_type_of(manifest: &Manifest) -> &str {
 }
 
 /// The platforms of an index, for an error; attestations are none.
-fn available(index: &Index) -> String {
+pub fn available(index: &Index) -> String {
     let mut names: Vec<String> = index
         .manifests
         .iter()

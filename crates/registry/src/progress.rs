@@ -27,3 +27,14 @@ pub enum Step {
     /// It is in the store.
     Complete,
 }
+
+/// What a pull of all tags tells its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TagsProgress<'a> {
+    /// A tag is about to be pulled.
+    Tag { tag: &'a str },
+    /// It is no image that can be pulled here; `why` is the whole error.
+    Skipped { tag: &'a str, why: &'a str },
+    /// Of the tag that was named last.
+    Image(Progress<'a>),
+}

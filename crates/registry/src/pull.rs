@@ -14,8 +14,10 @@ use crate::blob::Blob;
 use crate::client::{Client, Purpose};
 use crate::layers::{self, Layer};
 use crate::manifest::{self, Found};
-use crate::progress::Progress;
+use crate::origins;
+use crate::progress::{Progress, TagsProgress};
 use crate::session::Session;
+use crate::tags;
 
 /// How to pull.
 #[derive(Debug, Clone, Default)]
@@ -64,11 +66,43 @@ pub fn pull(
         .map_err(|cause| Error::Unsupported { what: subject, cause })?;
     let pairs = found.manifest.layers.iter().zip(&config.rootfs.diff_ids);
     let all: Vec<_> = pairs.map(|(blob, diff_id)| Layer { blob, diff_id }).collect();
-    let at_once = options.layers_at_once.map_or(layers::AT_ONCE, NonZeroUsize::get);
-    layers::fetch(&client, &ingest, &all, at_once, progress)?;
+    layers::fetch(&client, &ingest, &all, options.layers_at_once, progress)?;
     let image = ingest.finish(&found.bytes, &found.media_type, &names)?;
+    origins::note(store, &reference.name(), all.iter().map(|layer| (layer.diff_id, layer.blob)));
     let already_present = before.is_some_and(|before| before.id == image.id);
     Ok(Pulled { image, digest: found.digest, already_present })
+}
+
+/// Pulls every tag of a repository, in the registry's order. What has nothing for the platform, or is no image, is
+/// passed over and said so.
+///
+/// # Errors
+/// `NotFound` if the repository has no tags; else the first failure.
+pub fn pull_all_tags(
+    session: &Session,
+    store: &Store,
+    repository: &Reference,
+    options: &PullOptions,
+    progress: &mut dyn FnMut(TagsProgress<'_>),
+) -> Result<Vec<(Reference, Pulled)>, Error> {
+    let mut all = Vec::new();
+    let tags = tags::tags(session, repository)?;
+    if tags.is_empty() {
+        let cause = "the repository has none".to_owned();
+        return Err(Error::NotFound { what: format!("a tag of {}", repository.familiar_name()), cause });
+    }
+    for tag in tags {
+        let Some(reference) = tags::with_tag(repository, &tag) else { continue };
+        progress(TagsProgress::Tag { tag: &tag });
+        match pull(session, store, &reference, options, &mut |event| progress(TagsProgress::Image(event))) {
+            Ok(pulled) => all.push((reference, pulled)),
+            Err(error @ (Error::Platform { .. } | Error::Unsupported { .. })) => {
+                progress(TagsProgress::Skipped { tag: &tag, why: &error.to_string() });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
 }
 
 /// What the image will be called: its tag, unless a digest was asked for (then the tag was not looked
@@ -100,11 +134,8 @@ fn config(client: &Client<'_>, ingest: &Ingest, descriptor: &Descriptor) -> Resu
     if descriptor.size > limit {
         return Err(client.protocol(format!("the image's configuration is larger than {} MiB", limit >> 20)));
     }
-    let mut blob = Blob::new(client, descriptor);
     let mut bytes = Vec::new();
-    if let Err(error) = blob.read_to_end(&mut bytes) {
-        return Err(blob.take_error().unwrap_or_else(|| client.protocol(error.to_string())));
-    }
+    Blob::from(client, descriptor, 0).read_to_end(&mut bytes).map_err(image::Error::Stream)?;
     let actual = image::blob::digest_of(descriptor.digest.algorithm(), &bytes);
     if actual != descriptor.digest {
         return Err(Error::Digest {

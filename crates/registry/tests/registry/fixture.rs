@@ -93,7 +93,7 @@ pub fn manifest_reply(media_type: &str, bytes: &[u8]) -> Reply {
     Reply::new(200, bytes).with("content-type", media_type).with("docker-content-digest", sha256(bytes).as_str())
 }
 
-fn blob_reply(request: &Request, blob: &[u8]) -> Reply {
+pub fn blob_reply(request: &Request, blob: &[u8]) -> Reply {
     match first_byte(request) {
         None => Reply::new(200, blob),
         Some(first) => {

@@ -66,6 +66,18 @@ impl Reply {
         self
     }
 
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Changes a bit in the middle of the body.
+    pub fn alter(&mut self) {
+        let middle = self.body.len() / 2;
+        if let Some(byte) = self.body.get_mut(middle) {
+            *byte ^= 1;
+        }
+    }
+
     pub fn cut_after(mut self, bytes: usize) -> Reply {
         self.cut = Some(bytes);
         self

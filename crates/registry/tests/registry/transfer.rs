@@ -1,6 +1,7 @@
 //! Connections that break in the middle of a blob.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use registry::Error;
 
@@ -63,4 +64,29 @@ fn ranges_that_skip_bytes_are_refused() {
         }
     });
     assert!(matches!(error, Error::Protocol { .. }), "{error}");
+}
+
+/// As after a kill: what has come stays in the store, and only the rest is asked for.
+#[test]
+fn a_later_pull_goes_on_where_an_earlier_one_was_interrupted() {
+    const SIZE: usize = 3_000_000;
+    let image = Fixture::new(&[SIZE, 10]);
+    let (path, large) = (image.layer_path(0), image.layer_path(0));
+    let is_dead = Arc::new(AtomicBool::new(true));
+    let dead = Arc::clone(&is_dead);
+    let server = Server::start(move |request| match request.path == path && dead.load(Ordering::SeqCst) {
+        true if request.header("range").is_none() => image.reply(request).cut_after(2_000_000),
+        true => Reply::error(404, "BLOB_UNKNOWN", "gone"),
+        false => image.reply(request),
+    });
+    let place = Place::new();
+    place.pull(&server).unwrap_err();
+    is_dead.store(false, Ordering::SeqCst);
+    let before = server.requests().len();
+    let pulled = place.pull(&server).unwrap();
+    assert_eq!(pulled.image.size(&place.store()), SIZE as u64 + 10);
+    let requests = server.requests();
+    let later: Vec<_> = requests[before..].iter().filter(|request| request.path == large).collect();
+    assert_eq!(later.iter().filter_map(|request| fixture::first_byte(request)).collect::<Vec<_>>(), [2_000_000]);
+    assert_eq!(later.len(), 1);
 }
