@@ -3,13 +3,13 @@
 //! depends on the moment (namespaces of other containers, devices, users) is looked up here.
 
 mod devices;
+mod joined;
 mod mounts;
 mod resources;
 mod security;
 
-use crate::container::Container;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::options::{Ipc, Network, Sharing};
 use crate::record::Record;
 use crate::user::{self, Resolved};
@@ -18,6 +18,7 @@ use kernel::beneath::Root;
 use spec::runtime::{ConsoleSize, Linux, Namespace, NamespaceKind, Process, Spec, User};
 use std::path::Path;
 
+pub use joined::Joined;
 pub use resources::{limits, resources};
 pub use security::{CAPABILITY_ALL, capabilities, capability_name, program, rlimits, seccomp};
 
@@ -25,17 +26,17 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 
 /// The specification for one start. `rootfs` is the mounted root (for users and groups), `run`
 /// the folder with the generated files of /etc.
-pub fn create(engine: &Engine, record: &Record, rootfs: &Root, run: &Path) -> Result<Spec> {
+pub fn create(engine: &Engine, record: &Record, rootfs: &Root, run: &Path, joined: &Joined) -> Result<Spec> {
     let options = &record.options;
     let user = user::resolve(rootfs, &record.process.user, &options.process.group_add)?;
     let privileged = options.security.privileged;
-    let namespaces = namespaces(engine, record)?;
+    let namespaces = namespaces(record, joined);
     let own_uts = namespaces.iter().any(|n| n.kind == NamespaceKind::Uts);
     Ok(Spec {
         oci_version: spec::runtime::VERSION.to_owned(),
         hostname: if own_uts { record.process.hostname.clone() } else { String::new() },
         domainname: options.namespaces.domainname.clone().unwrap_or_default(),
-        mounts: mounts::all(engine, record, run)?,
+        mounts: mounts::all(engine, record, run, joined)?,
         annotations: options.annotations.clone(),
         root: Some(spec::runtime::Root { path: String::new(), readonly: options.storage.read_only }),
         process: Some(process(record, &user)?),
@@ -95,21 +96,18 @@ pub fn environment(record: &Record, user: &Resolved, tty: bool) -> Vec<String> {
     merged
 }
 
-fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespace>> {
+fn namespaces(record: &Record, joined: &Joined) -> Vec<Namespace> {
     let asked = &record.options.namespaces;
     let mut namespaces = vec![new(NamespaceKind::Mount)];
-    match &asked.pid {
-        Sharing::Private => namespaces.push(new(NamespaceKind::Pid)),
-        Sharing::Host => {}
-        Sharing::Container(name) => namespaces.push(of_container(engine, name, NamespaceKind::Pid, "pid")?),
+    match (&asked.pid, &joined.pid) {
+        (_, Some(other)) => namespaces.push(Namespace { kind: NamespaceKind::Pid, path: other.path("ns/pid") }),
+        (Sharing::Host, None) => {}
+        (_, None) => namespaces.push(new(NamespaceKind::Pid)),
     }
-    match &asked.ipc {
-        Ipc::Private | Ipc::Shareable | Ipc::None => namespaces.push(new(NamespaceKind::Ipc)),
-        Ipc::Host => {}
-        Ipc::Container(name) => {
-            require_shareable_ipc(engine, name)?;
-            namespaces.push(of_container(engine, name, NamespaceKind::Ipc, "ipc")?);
-        }
+    match (&asked.ipc, &joined.ipc) {
+        (_, Some(other)) => namespaces.push(Namespace { kind: NamespaceKind::Ipc, path: other.path("ns/ipc") }),
+        (Ipc::Host, None) => {}
+        (_, None) => namespaces.push(new(NamespaceKind::Ipc)),
     }
     if asked.network != Network::Host {
         namespaces.push(new(NamespaceKind::Network));
@@ -120,31 +118,9 @@ fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespace>> {
     if !asked.cgroup_host {
         namespaces.push(new(NamespaceKind::Cgroup));
     }
-    Ok(namespaces)
+    namespaces
 }
 
 fn new(kind: NamespaceKind) -> Namespace {
     Namespace { kind, path: String::new() }
-}
-
-fn of_container(engine: &Engine, name: &str, kind: NamespaceKind, file: &str) -> Result<Namespace> {
-    let other = Container::find(engine, name)?;
-    let process = other.process().ok_or_else(|| {
-        Error::Conflict(format!(
-            "cannot join {file} namespace of a non running container: container {} is not running; start it first",
-            other.name()
-        ))
-    })?;
-    Ok(Namespace { kind, path: format!("/proc/{}/ns/{file}", process.pid) })
-}
-
-fn require_shareable_ipc(engine: &Engine, name: &str) -> Result<()> {
-    let other = Container::find(engine, name)?;
-    match other.record.options.namespaces.ipc {
-        Ipc::Shareable | Ipc::Host => Ok(()),
-        _ => Err(Error::Conflict(format!(
-            "cannot join IPC namespace of container {}: it is private; start that container with --ipc shareable",
-            other.name()
-        ))),
-    }
 }

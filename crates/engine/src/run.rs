@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::lifecycle::{self, Remove};
 use crate::monitor::Begin;
+use crate::oci_spec::Joined;
 use crate::state::Status;
 use crate::{etc_files, file, monitor, oci_spec, volumes};
 use image::Stack;
@@ -19,6 +20,8 @@ use kernel::seccomp::Program;
 #[derive(Debug)]
 pub struct Launch {
     pub spec: spec::runtime::Spec,
+    /// Containers that the specification names by number.
+    pub joined: Joined,
     /// The mounted root, visible nowhere until the container's init attaches it.
     pub rootfs: Mount,
     /// The mounts of its layers, which containers that start meanwhile may share.
@@ -79,9 +82,10 @@ pub fn prepare(engine: &Engine, container: &Container) -> Result<Launch> {
     let run = engine.paths().run(&record.id);
     file::make_directory(&run)?;
     etc_files::write(record, &run)?;
-    let spec = oci_spec::create(engine, record, &root, &run)?;
+    let joined = Joined::find(engine, &record.options.namespaces)?;
+    let spec = oci_spec::create(engine, record, &root, &run, &joined)?;
     let program = oci_spec::program(&record.options.security)?;
-    Ok(Launch { spec, rootfs, layers, program })
+    Ok(Launch { spec, joined, rootfs, layers, program })
 }
 
 /// `volume-nocopy` is the only reason not to fill an empty volume from the image.

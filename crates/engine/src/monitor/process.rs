@@ -39,12 +39,13 @@ pub fn create(engine: &Engine, container: &Container, launch: &Launch) -> Result
         let _ = cgroup.remove();
     }
     let (created, stdio) = result?;
-    match ProcessId::of(created.pid) {
+    // Only now is everything open that the specification names by the number of another container's process.
+    match launch.joined.check().and_then(|()| Ok(ProcessId::of(created.pid)?)) {
         Ok(id) => Ok(Ready { id, cgroup, stdio, created }),
         Err(error) => {
             created.abandon();
             let _ = cgroup.remove();
-            Err(error.into())
+            Err(error)
         }
     }
 }

@@ -2,6 +2,7 @@
 //! generated files of /etc, then the user's by depth, so that a mount under another comes after it.
 //! A user's mount on the place of a default one replaces it.
 
+use super::joined::Joined;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::options::{Ipc, Mount as Asked, MountSource, Sharing};
@@ -14,7 +15,7 @@ const SHM_SIZE_BYTES: u64 = 64 << 20;
 /// Generated for each start by `etc_files.rs`.
 pub const ETC_FILES: [&str; 3] = ["hostname", "hosts", "resolv.conf"];
 
-pub fn all(engine: &Engine, record: &Record, run: &Path) -> Result<Vec<Mount>> {
+pub fn all(engine: &Engine, record: &Record, run: &Path, joined: &Joined) -> Result<Vec<Mount>> {
     let mut user = Vec::new();
     for mount in &record.options.storage.mounts {
         user.push(from_user(engine, record, mount)?);
@@ -26,7 +27,7 @@ pub fn all(engine: &Engine, record: &Record, run: &Path) -> Result<Vec<Mount>> {
     }
     user.sort_by_key(|mount| mount.destination.split('/').filter(|part| !part.is_empty()).count());
 
-    let mut mounts = fixed(engine, record)?;
+    let mut mounts = fixed(record, joined);
     for name in ETC_FILES {
         mounts.push(bind(&text(&run.join(name)), &format!("/etc/{name}"), false, "", false));
     }
@@ -50,7 +51,7 @@ pub fn rootfs_propagation(record: &Record) -> &'static str {
     strongest
 }
 
-fn fixed(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
+fn fixed(record: &Record, joined: &Joined) -> Vec<Mount> {
     let options = &record.options;
     let privileged = options.security.privileged;
     let access = if privileged { "rw" } else { "ro" };
@@ -69,25 +70,17 @@ fn fixed(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     ));
     mounts.push(mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", access]));
     mounts.push(mount("cgroup", "cgroup", "/sys/fs/cgroup", &["nosuid", "noexec", "nodev", access]));
-    match &options.namespaces.ipc {
-        Ipc::Host => {
-            mounts.push(bind("/dev/shm", "/dev/shm", false, "", false));
-            mounts.push(mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]));
-        }
-        Ipc::Container(name) => {
-            mounts.push(mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]));
-            let other = crate::Container::find(engine, name)?.require_running()?;
-            mounts.push(bind(&format!("/proc/{}/root/dev/shm", other.pid), "/dev/shm", false, "", false));
-        }
-        own => {
-            mounts.push(mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]));
-            if *own != Ipc::None {
-                let size = format!("size={}", options.storage.shm_size_bytes.unwrap_or(SHM_SIZE_BYTES));
-                mounts.push(mount("tmpfs", "shm", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &size]));
-            }
+    mounts.push(mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]));
+    match (&options.namespaces.ipc, &joined.ipc) {
+        (_, Some(other)) => mounts.push(bind(&other.path("root/dev/shm"), "/dev/shm", false, "", false)),
+        (Ipc::Host, None) => mounts.push(bind("/dev/shm", "/dev/shm", false, "", false)),
+        (Ipc::None, None) => {}
+        (_, None) => {
+            let size = format!("size={}", options.storage.shm_size_bytes.unwrap_or(SHM_SIZE_BYTES));
+            mounts.push(mount("tmpfs", "shm", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &size]));
         }
     }
-    Ok(mounts)
+    mounts
 }
 
 fn from_user(engine: &Engine, record: &Record, asked: &Asked) -> Result<Mount> {
