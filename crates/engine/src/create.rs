@@ -9,7 +9,8 @@ use crate::options::{MountSource, Options};
 use crate::record::{Record, VolumeUse};
 use crate::state::State;
 use crate::undo::Undo;
-use crate::{file, names, resolve, validate, volumes};
+use crate::volumes::{self, Lifetime};
+use crate::{file, names, resolve, validate};
 use kernel::Context;
 use rustix::io::Errno;
 use spec::{ContainerId, Timestamp};
@@ -149,13 +150,15 @@ pub(crate) fn reserve(engine: &Engine, id: &ContainerId, name: &str) -> Result<(
 fn make_volumes(engine: &Engine, record: &Record, undo: &mut Undo<'_>) -> Result<Vec<VolumeUse>> {
     let mut uses = Vec::new();
     let mounts = &record.options.storage.mounts;
+    let own = if record.options.lifecycle.auto_remove { Lifetime::Volatile } else { Lifetime::Anonymous };
     for mount in mounts {
         if let MountSource::Volume { name, labels, driver, driver_options, .. } = &mount.source {
-            let (name, anonymous) = match name {
-                Some(name) => (name.clone(), false),
-                None => (volumes::anonymous_name()?, true),
+            let anonymous = name.is_none();
+            let (name, lifetime) = match name {
+                Some(name) => (name.clone(), Lifetime::Named),
+                None => (volumes::anonymous_name()?, own),
             };
-            make_volume(engine, &name, driver, labels, driver_options, anonymous, undo)?;
+            make_volume(engine, &name, driver, labels, driver_options, lifetime, undo)?;
             uses.push(VolumeUse { name, target: mount.target.clone(), read_only: mount.read_only, anonymous });
         }
     }
@@ -164,7 +167,7 @@ fn make_volumes(engine: &Engine, record: &Record, undo: &mut Undo<'_>) -> Result
             continue;
         }
         let name = volumes::anonymous_name()?;
-        make_volume(engine, &name, "local", &Default::default(), &Default::default(), true, undo)?;
+        make_volume(engine, &name, "local", &Default::default(), &Default::default(), own, undo)?;
         uses.push(VolumeUse { name, target: target.clone(), read_only: false, anonymous: true });
     }
     Ok(uses)
@@ -176,16 +179,16 @@ fn make_volume(
     driver: &str,
     labels: &std::collections::BTreeMap<String, String>,
     driver_options: &std::collections::BTreeMap<String, String>,
-    anonymous: bool,
+    lifetime: Lifetime,
     undo: &mut Undo<'_>,
 ) -> Result<()> {
-    if anonymous {
+    if lifetime != Lifetime::Named {
         let path = engine.paths().volumes().join(name);
         undo.push(move || {
             let _ = std::fs::remove_dir_all(path);
         });
     }
-    volumes::create(engine, Some(name), driver, labels, driver_options, anonymous).map(|_| ())
+    volumes::create(engine, Some(name), driver, labels, driver_options, lifetime).map(|_| ())
 }
 
 /// Removes the directory of a container that `rm` or `--rm` has hidden; missing is fine.

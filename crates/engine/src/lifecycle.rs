@@ -185,11 +185,17 @@ pub(crate) fn hidden_path(engine: &Engine, id: &spec::ContainerId, volumes: bool
     engine.paths().containers().join(format!("{kind}{id}"))
 }
 
-/// Makes it no container any more and its name free, in two steps that cannot fail half-way.
+/// Makes it no container any more and its name free, in two steps that cannot fail half-way. With `volumes` its
+/// anonymous ones go out of sight as well: whoever sees its end sees them gone.
 pub(crate) fn hide(engine: &Engine, container: &Container, volumes: bool) -> Result<()> {
     let directory = engine.paths().container(container.id());
     std::fs::rename(&directory, hidden_path(engine, container.id(), volumes)).during_at("rename", &directory)?;
     release_name(engine, container.name(), container.id().as_str());
+    if volumes {
+        for volume in container.record.volumes.iter().filter(|volume| volume.anonymous) {
+            let _ = volumes::hide(engine, &volume.name);
+        }
+    }
     Ok(())
 }
 
@@ -202,7 +208,8 @@ pub(crate) fn remove_hidden(engine: &Engine, record: &Record, volumes: bool) -> 
     remove_directory(&engine.paths().run(&record.id))?;
     if volumes {
         for volume in record.volumes.iter().filter(|volume| volume.anonymous) {
-            let _ = volumes::remove(engine, &volume.name, true);
+            // Not hidden yet where somebody was killed in between.
+            let _ = volumes::hide(engine, &volume.name).and_then(|()| volumes::remove_hidden(engine, &volume.name));
         }
     }
     remove_directory(&hidden_path(engine, &record.id, volumes))

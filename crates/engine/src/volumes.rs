@@ -21,6 +21,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use spec::{ContainerId, Timestamp};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,6 +49,17 @@ impl Volume {
     }
 }
 
+/// How long a new volume is to stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Until somebody removes it by name.
+    Named,
+    /// Until `rm -v` of its container, or a prune.
+    Anonymous,
+    /// With its container, which has `--rm`: nothing of it need survive a power cut.
+    Volatile,
+}
+
 /// What a prune removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pruned {
@@ -68,10 +80,10 @@ pub fn create(
     driver: &str,
     labels: &BTreeMap<String, String>,
     options: &BTreeMap<String, String>,
-    anonymous: bool,
+    lifetime: Lifetime,
 ) -> Result<Volume> {
     let mut labels = labels.clone();
-    if anonymous || name.is_none() {
+    if lifetime != Lifetime::Named || name.is_none() {
         labels.insert(ANONYMOUS_LABEL.to_owned(), String::new());
     }
     let name = match name {
@@ -102,7 +114,7 @@ pub fn create(
         labels,
         options: BTreeMap::new(),
     };
-    make(engine, &volume)
+    make(engine, &volume, lifetime)
 }
 
 /// All that match, by name.
@@ -160,7 +172,7 @@ pub fn prune(engine: &Engine, all: bool, filters: &Filters) -> Result<Pruned> {
 pub fn ensure(engine: &Engine, name: &str) -> Result<PathBuf> {
     let path = data_path(engine, name);
     if !path.is_dir() {
-        create(engine, Some(name), "local", &BTreeMap::new(), &BTreeMap::new(), false)?;
+        create(engine, Some(name), "local", &BTreeMap::new(), &BTreeMap::new(), Lifetime::Named)?;
     }
     Ok(path)
 }
@@ -211,7 +223,7 @@ fn names(engine: &Engine) -> Result<Vec<String>> {
     let directory = engine.paths().volumes();
     let entries = match std::fs::read_dir(&directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Ok(Err(error).during_at("list", &directory)?),
     };
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
@@ -223,16 +235,43 @@ fn read(engine: &Engine, name: &str) -> Result<Option<Volume>> {
     if check_name(name).is_err() {
         return Ok(None);
     }
-    let volume = file::read_json::<Volume>(&engine.paths().volumes().join(name).join("volume.json"))?;
-    Ok(volume.map(|volume| Volume { mountpoint: data_path(engine, name), ..volume }))
+    let path = engine.paths().volumes().join(name).join("volume.json");
+    let mountpoint = data_path(engine, name);
+    match file::read_json::<Volume>(&path) {
+        Ok(Some(volume)) => Ok(Some(Volume { mountpoint, ..volume })),
+        // Every volume is made whole, but a volatile one is not on disk at once: a power cut may take its description
+        // and leave its files. It must neither hide the others nor lie about for ever.
+        Ok(None) | Err(Error::Failed(_)) if is_empty(&path) && mountpoint.is_dir() => {
+            Ok(Some(remnant(name, mountpoint)))
+        }
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Missing counts as empty.
+fn is_empty(path: &Path) -> bool {
+    std::fs::metadata(path).map_or_else(|error| error.kind() == ErrorKind::NotFound, |found| found.len() == 0)
+}
+
+/// What a prune takes.
+fn remnant(name: &str, mountpoint: PathBuf) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        driver: "local".to_owned(),
+        created: Timestamp::EPOCH,
+        labels: BTreeMap::from([(ANONYMOUS_LABEL.to_owned(), String::new())]),
+        options: BTreeMap::new(),
+        mountpoint,
+    }
 }
 
 /// Two that make the same volume at once get the same one: the rename decides.
-fn make(engine: &Engine, volume: &Volume) -> Result<Volume> {
+fn make(engine: &Engine, volume: &Volume, lifetime: Lifetime) -> Result<Volume> {
     let volumes = engine.paths().volumes();
     file::make_directory(&volumes)?;
     let hidden = hidden(&volumes, "new", &volume.name)?;
-    let result = fill_and_rename(&hidden, &volumes, volume);
+    let result = fill_and_rename(&hidden, &volumes, volume, lifetime);
     if result.is_err() {
         let _ = std::fs::remove_dir_all(&hidden);
     }
@@ -243,7 +282,7 @@ fn make(engine: &Engine, volume: &Volume) -> Result<Volume> {
     }
 }
 
-fn fill_and_rename(hidden: &Path, volumes: &Path, volume: &Volume) -> kernel::Result<()> {
+fn fill_and_rename(hidden: &Path, volumes: &Path, volume: &Volume, lifetime: Lifetime) -> kernel::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let path = volumes.join(&volume.name);
     std::fs::create_dir(hidden).during_at("make directory", hidden)?;
@@ -254,10 +293,15 @@ fn fill_and_rename(hidden: &Path, volumes: &Path, volume: &Volume) -> kernel::Re
     let meta = hidden.join("volume.json");
     let text = serde_json::to_vec(volume).unwrap_or_default();
     std::fs::write(&meta, text).during_at("write", &meta)?;
+    let rename =
+        || rustix::fs::renameat_with(CWD, hidden, CWD, &path, RenameFlags::NOREPLACE).during_at("make volume", &path);
+    if lifetime == Lifetime::Volatile {
+        return rename();
+    }
     // What a user keeps must survive a power cut, its name included.
     sync(&meta)?;
     sync(hidden)?;
-    rustix::fs::renameat_with(CWD, hidden, CWD, &path, RenameFlags::NOREPLACE).during_at("make volume", &path)?;
+    rename()?;
     sync(volumes)
 }
 
@@ -288,11 +332,38 @@ fn lock(engine: &Engine, name: &str) -> Result<Option<Lock>> {
 
 /// Hides it with one rename, then removes the files. The caller holds the lock.
 fn take_away(engine: &Engine, name: &str) -> Result<()> {
+    Ok(kernel::remove::tree(&rename_away(engine, name)?)?)
+}
+
+fn rename_away(engine: &Engine, name: &str) -> Result<PathBuf> {
     let volumes = engine.paths().volumes();
     let hidden = hidden(&volumes, "old", name)?;
     let path = volumes.join(name);
     std::fs::rename(&path, &hidden).during_at("remove volume", &path)?;
-    Ok(kernel::remove::tree(&hidden)?)
+    Ok(hidden)
+}
+
+/// Makes it no volume any more, unless a container uses it; its files are left to `remove_hidden`.
+pub(crate) fn hide(engine: &Engine, name: &str) -> Result<()> {
+    let Some(_lock) = lock(engine, name)? else { return Ok(()) };
+    if users(engine, name)?.is_empty() {
+        rename_away(engine, name)?;
+    }
+    Ok(())
+}
+
+/// Removes what `hide` has hidden, whoever called it.
+pub(crate) fn remove_hidden(engine: &Engine, name: &str) -> Result<()> {
+    let volumes = engine.paths().volumes();
+    for entry in std::fs::read_dir(&volumes).during_at("list", &volumes)?.flatten() {
+        let hidden = entry.file_name();
+        // `.old-<pid>-<call>-<name>`
+        let mut words = hidden.to_str().unwrap_or_default().splitn(4, '-');
+        if words.next() == Some(".old") && words.nth(2) == Some(name) {
+            kernel::remove::tree(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// A name of this call's own, which says who is at work; free for use.

@@ -9,7 +9,7 @@ use crate::globals::Place;
 use crate::output;
 use crate::output::context::{Row, joined};
 use crate::output::listing::Listing;
-use engine::volumes::{self, Filters, Volume};
+use engine::volumes::{self, Filters, Lifetime, Volume};
 
 static LISTING: Listing = Listing {
     columns: &[
@@ -31,7 +31,8 @@ static LISTING: Listing = Listing {
 pub fn create(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::volume::read_create(&parsed)?;
     let engine = place.engine()?;
-    let volume = volumes::create(&engine, asked.name.as_deref(), &asked.driver, &asked.labels, &asked.options, false)?;
+    let volume =
+        volumes::create(&engine, asked.name.as_deref(), &asked.driver, &asked.labels, &asked.options, Lifetime::Named)?;
     output::print(&format!("{}\n", volume.name))
 }
 

@@ -2,6 +2,7 @@
 //! `inspect`, `rm`, `prune`.
 
 use crate::harness::image::busybox_tar;
+use crate::harness::sandbox::is_docker;
 use crate::harness::tar::Tar;
 use crate::harness::{Brig, process::tool};
 
@@ -235,6 +236,26 @@ fn prune_spares_named_and_used_volumes() {
     assert_eq!(brig.ok("volume ls -q").lines().count(), 2);
     assert!(brig.ok("volume prune --all -f").contains("named"));
     assert_eq!(brig.ok("volume ls -q").lines().count(), 1);
+}
+
+#[test]
+fn what_a_power_cut_left_of_a_volume_is_pruned() {
+    if is_docker() {
+        return;
+    }
+    let brig = Brig::new();
+    brig.ok("create --rm --name box -v /data bb true");
+    let name = brig.ok("volume ls -q");
+    std::fs::write(brig.root().join(format!("volumes/{name}/volume.json")), "").expect("written");
+    assert_eq!(brig.ok("volume ls -q"), name);
+    brig.ok("start -a box");
+    assert_eq!(brig.ok("volume ls -q"), "", "it goes with its container all the same");
+    brig.ok("create --name box -v /data bb true");
+    let name = brig.ok("volume ls -q");
+    brig.ok("rm box");
+    std::fs::write(brig.root().join(format!("volumes/{name}/volume.json")), "").expect("written");
+    assert!(brig.ok("volume prune -f").contains(&name));
+    assert_eq!(brig.ok("volume ls -q"), "");
 }
 
 #[test]

@@ -23,7 +23,7 @@ impl Scratch {
     }
 
     fn create(&self, name: &str) -> Result<Volume> {
-        create(&self.engine, Some(name), "local", &BTreeMap::new(), &BTreeMap::new(), false)
+        create(&self.engine, Some(name), "local", &BTreeMap::new(), &BTreeMap::new(), Lifetime::Named)
     }
 
     fn copy_up(&self, name: &str) {
@@ -53,7 +53,7 @@ fn made_listed_and_removed() {
     assert_eq!(inspect(&scratch.engine, "vol").unwrap(), made);
     assert_eq!(scratch.create("vol").unwrap(), made);
     assert_eq!(ensure(&scratch.engine, "vol").unwrap(), made.mountpoint);
-    let anonymous = create(&scratch.engine, None, "", &BTreeMap::new(), &BTreeMap::new(), false).unwrap();
+    let anonymous = create(&scratch.engine, None, "", &BTreeMap::new(), &BTreeMap::new(), Lifetime::Named).unwrap();
     assert!(anonymous.is_anonymous() && anonymous.name.len() == 64);
     assert_eq!(scratch.names().len(), 2);
     let pruned = prune(&scratch.engine, false, &Filters::default()).unwrap();
@@ -83,9 +83,9 @@ fn refusals() {
         assert!(remove(&scratch.engine, name, false).is_err());
     }
     let options = [("type".to_owned(), "nfs".to_owned())].into();
-    let with_options = create(&scratch.engine, Some("nfs"), "local", &BTreeMap::new(), &options, false);
+    let with_options = create(&scratch.engine, Some("nfs"), "local", &BTreeMap::new(), &options, Lifetime::Named);
     assert!(matches!(with_options, Err(Error::Unsupported(_))));
-    let other = create(&scratch.engine, Some("vol"), "foo", &BTreeMap::new(), &BTreeMap::new(), false);
+    let other = create(&scratch.engine, Some("vol"), "foo", &BTreeMap::new(), &BTreeMap::new(), Lifetime::Named);
     assert!(other.unwrap_err().to_string().contains("plugin \"foo\" not found"));
     assert_eq!(scratch.names(), [""; 0]);
 }
@@ -187,4 +187,24 @@ fn a_lock_on_a_removed_volume_is_not_a_lock() {
     assert!(lock(&scratch.engine, "vol").unwrap().is_none());
     scratch.create("vol").unwrap();
     assert!(lock(&scratch.engine, "vol").unwrap().is_some());
+}
+
+#[test]
+fn what_a_power_cut_left_is_listed_and_pruned() {
+    let scratch = Scratch::new("power-cut");
+    let none = BTreeMap::new();
+    let make = || create(&scratch.engine, None, "local", &none, &none, Lifetime::Volatile).unwrap().name;
+    let (empty, missing, whole) = (make(), make(), make());
+    std::fs::write(scratch.volume(&format!("{empty}/volume.json")), "").unwrap();
+    std::fs::remove_file(scratch.volume(&format!("{missing}/volume.json"))).unwrap();
+    let mut names = vec![empty.clone(), missing, whole.clone()];
+    names.sort();
+    assert_eq!(scratch.names(), names);
+    assert!(inspect(&scratch.engine, &empty).unwrap().is_anonymous());
+    assert_eq!(prune(&scratch.engine, false, &Filters::default()).unwrap().names, names);
+    assert!(!scratch.volume(&whole).exists());
+    // Damage of any other kind is for somebody to look at.
+    let kept = make();
+    std::fs::write(scratch.volume(&format!("{kept}/volume.json")), "{").unwrap();
+    assert!(list(&scratch.engine, &Filters::default()).is_err());
 }
