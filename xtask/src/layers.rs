@@ -38,12 +38,14 @@ pub const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &["cri", "docker"]),
     ("libc", &["kernel"]),
     ("regex-lite", &["engine"]),
+    ("ring", &["registry"]),
     ("rustix", &["cli", "engine", "image", "kernel", "runtime"]),
     ("rustls", &["registry"]),
     ("sha2", &["image"]),
     ("tokio", &["cri", "docker"]),
     ("tonic", &["cri"]),
     ("ureq", &["registry"]),
+    ("webpki", &["registry"]),
     ("zstd", &["image", "registry"]),
 ];
 

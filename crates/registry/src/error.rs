@@ -5,6 +5,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::policy::Refusal;
+
 /// A failed exchange with a registry. `Display` gives the whole line for the user.
 #[derive(Debug)]
 pub enum Error {
@@ -28,10 +30,12 @@ pub enum Error {
     Protocol { host: String, cause: String },
     /// A file of registry credentials, or a helper program, cannot be read or understood.
     Credentials { path: PathBuf, cause: String },
-    /// A file about hosts, or a certificate that it names, cannot be read or understood.
+    /// A file about hosts or the image policy, or a key that it names, cannot be read or understood.
     Configuration { path: PathBuf, cause: String },
     /// A file about hosts says that this name must not be used.
     Blocked { name: String, path: PathBuf },
+    /// The image policy says that this image must not be used.
+    Refused(Box<Refusal>),
     /// A user name and password that a registry does not accept (`login`).
     Login { registry: String, cause: String },
     /// What is copied or pushed cannot be read here, or cannot be written.
@@ -71,6 +75,7 @@ impl fmt::Display for Error {
                 write!(f, "cannot use the registry configuration {}: {cause}", path.display())
             }
             Error::Blocked { name, path } => write!(f, "{name} is blocked by {}", path.display()),
+            Error::Refused(refusal) => refusal.fmt(f),
             Error::Login { registry, cause } => write!(f, "login attempt to {registry} failed: {cause}"),
             Error::Stream { what, cause } => write!(f, "{what}: {cause}"),
             Error::Store(error) => error.fmt(f),

@@ -29,6 +29,7 @@ mod login;
 mod manifest;
 mod origins;
 mod pages;
+pub mod policy;
 mod progress;
 mod pull;
 mod push;

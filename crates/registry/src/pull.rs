@@ -15,6 +15,7 @@ use crate::client::{Client, Purpose};
 use crate::layers::{self, Layer};
 use crate::manifest::{self, Found};
 use crate::origins;
+use crate::policy::Policy;
 use crate::progress::{Progress, TagsProgress};
 use crate::session::Session;
 use crate::tags;
@@ -50,6 +51,8 @@ pub fn pull(
     let client = Client::new(session, reference, Purpose::Pull)?;
     let platform = options.platform.clone().unwrap_or_else(Platform::host);
     let found = manifest::resolve(&client, reference, &platform)?;
+    // Before anything of it has a name here, and also where it is here already: the policy may be newer.
+    Policy::load(&session.policy)?.check(&client, reference, &[&found.digest, &found.manifest_digest])?;
     let names = names(reference, &found.digest);
     let ingest = store.ingest()?;
     let before = store.resolve(&reference.to_string()).ok();

@@ -10,6 +10,7 @@ use spec::Reference;
 use crate::Error;
 use crate::credentials::{self, Credentials, User};
 use crate::hosts::{Hosts, Sources};
+use crate::policy::Files;
 use crate::tokens::Tokens;
 use crate::transport::Transport;
 
@@ -26,12 +27,15 @@ pub struct Access {
     pub user: Option<User>,
     /// Where the configuration of hosts is.
     pub sources: Sources,
+    /// Where the image policy is.
+    pub policy: Files,
 }
 
 /// See the module.
 pub struct Session {
     pub(crate) transport: Transport,
     pub(crate) tokens: Tokens,
+    pub(crate) policy: Files,
     user: Option<User>,
     credentials_files: Vec<PathBuf>,
     /// What was looked up, by registry and repository: a helper is asked once.
@@ -48,6 +52,7 @@ impl Session {
         Ok(Session {
             transport: Transport::new(hosts, access.insecure),
             tokens: Tokens::default(),
+            policy: access.policy,
             user: access.user,
             credentials_files: credentials::files(access.credentials_file.as_deref()),
             known: Mutex::default(),
@@ -66,6 +71,7 @@ impl Session {
         Session {
             transport: self.transport.like(),
             tokens: Tokens::default(),
+            policy: self.policy.clone(),
             user: Some(user.clone()),
             credentials_files: Vec::new(),
             known: Mutex::default(),

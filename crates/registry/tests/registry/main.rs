@@ -9,6 +9,7 @@ mod lists;
 mod login;
 mod memory;
 mod place;
+mod policy;
 mod pull;
 mod push;
 mod scripted;

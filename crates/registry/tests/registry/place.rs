@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use registry::policy::Files;
 use registry::{Access, Error, PullOptions, Pulled, Session, Sources};
 use spec::Reference;
 
@@ -35,7 +36,7 @@ impl Place {
     /// Not the user's own files, whatever this test runs as.
     pub fn access(&self) -> Access {
         let credentials_file = Some(self.path.join("config.json"));
-        Access { credentials_file, sources: Sources::none(), ..Access::default() }
+        Access { credentials_file, sources: Sources::none(), policy: Files::none(), ..Access::default() }
     }
 
     /// With hosts as `registries.toml` has them.
