@@ -37,6 +37,7 @@ pub fn create(engine: &Engine, options: Options) -> Result<Container> {
         options,
         id,
     };
+    crate::logs::attributes::of(&record)?;
     let mut container = Container { record, state: State::default() };
 
     // Held until the rename, and past an undo: a sweep takes only what nobody has locked, names too.

@@ -5,6 +5,7 @@
 //! parts, is several entries of which only the last ends with `\n`. `--tail` counts lines, not
 //! entries; where two streams interleave within a line, its first part may stay outside.
 
+pub(crate) mod attributes;
 mod files;
 mod follow;
 pub(crate) mod line;
@@ -14,6 +15,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::options::LogDriver;
 use crate::state::Status;
+pub use attributes::Attributes;
 use files::Reader;
 use serde::Deserialize;
 use spec::Timestamp;
@@ -46,6 +48,8 @@ pub struct Entry {
     pub stream: Stream,
     /// The bytes as the program wrote them.
     pub text: Vec<u8>,
+    /// What `--log-opt` has put beside them.
+    pub attributes: Attributes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

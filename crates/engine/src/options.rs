@@ -282,6 +282,11 @@ pub struct Log {
     pub max_size_bytes: u64,
     /// Files kept, the current one included.
     pub max_files: u32,
+    /// Labels and variables by whose names values go beside each line.
+    pub labels: Vec<String>,
+    pub env: Vec<String>,
+    /// Goes beside each line too; `{{.Name}}` and the like stand for the container's.
+    pub tag: String,
     /// The options as typed, for inspect.
     pub options: BTreeMap<String, String>,
 }
@@ -289,7 +294,15 @@ pub struct Log {
 impl Default for Log {
     /// Bounded unless asked otherwise: an unbounded log is the commonest way to fill a disk.
     fn default() -> Log {
-        Log { driver: LogDriver::JsonFile, max_size_bytes: 10 * 1000 * 1000, max_files: 3, options: BTreeMap::new() }
+        Log {
+            driver: LogDriver::JsonFile,
+            max_size_bytes: 10 * 1000 * 1000,
+            max_files: 3,
+            labels: Vec::new(),
+            env: Vec::new(),
+            tag: String::new(),
+            options: BTreeMap::new(),
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub const FLAGS: [Flag; 51] = [
     Flag::value("label", "list", "Label for the container (KEY=VALUE)").short('l'),
     Flag::value("label-file", "list", "File with one label a line"),
     Flag::value("log-driver", "string", "What keeps the output for 'logs' (json-file|none)").default("\"json-file\""),
-    Flag::value("log-opt", "list", "Setting of the log (max-size, max-file)"),
+    Flag::value("log-opt", "list", "Setting of the log (max-size, max-file, labels, env, tag)"),
     Flag::value("memory-swappiness", "int", "How readily memory is swapped out (0 to 100)").default("-1"),
     Flag::value("mount", "mount", "Mount, written as KEY=VALUE pairs with commas"),
     Flag::value("name", "string", "What to call the container"),

@@ -14,6 +14,7 @@ pub static COMMAND: Command = Command {
     details: "",
     aliases: &["container logs"],
     flags: &[&[
+        Flag::switch("details", "Put what --log-opt chose (labels, env, tag) before each line"),
         Flag::switch("follow", "Keep on showing what comes").short('f'),
         Flag::value(
             "since",
@@ -28,7 +29,7 @@ pub static COMMAND: Command = Command {
             "Leave out what is newer than a time (e.g. \"2026-01-31T08:00:00Z\") or an age (e.g. \"15m\" for 15 minutes)",
         ),
     ]],
-    absent: &["details"],
+    absent: &[],
     positional: Positional::exactly(1),
     flags_first: false,
     examples: &[Example { about: "The last ten lines, and what comes", line: "brig logs -f -n 10 web" }],
@@ -39,6 +40,7 @@ pub struct Logs {
     pub container: String,
     pub query: Query,
     pub timestamps: bool,
+    pub details: bool,
 }
 
 /// Reads the flags; relative times count from `now`.
@@ -50,8 +52,8 @@ pub fn read(parsed: Parsed, now: Timestamp) -> Result<Logs, Misuse> {
         until: time("until")?,
         tail: parsed.last("tail").and_then(|text| text.parse().ok()),
     };
-    let timestamps = parsed.on("timestamps");
-    Ok(Logs { container: parsed.first(), query, timestamps })
+    let (timestamps, details) = (parsed.on("timestamps"), parsed.on("details"));
+    Ok(Logs { container: parsed.first(), query, timestamps, details })
 }
 
 #[cfg(test)]

@@ -112,3 +112,29 @@ fn are_json_lines_on_disk() {
     assert_eq!((lines[0]["stream"].as_str(), lines[1]["log"].as_str()), (Some("stdout"), Some("end")));
     assert!(lines[0]["time"].as_str().is_some_and(|time| time.ends_with('Z')));
 }
+
+#[test]
+fn details_are_what_log_opts_chose() {
+    let brig = Brig::new();
+    for (options, expected) in [
+        ("", ""),
+        ("-l a=1 --log-opt labels=zz", ""),
+        ("-l a=1 -l b='x y' -l d=4 --log-opt labels=a,b,c", "a=1,b=x+y"),
+        ("-e A=1 -e B='x,y=z&%' --log-opt env=A,B", "A=1,B=x%2Cy%3Dz%26%25"),
+        ("-e a=env -l a=label --log-opt labels=a --log-opt env=a", "a=env"),
+        ("--log-opt tag=plain", "tag=plain"),
+        ("--log-opt tag='{{.Name}}/{{.ImageName}}'", "tag=box%2Fbb"),
+        ("-e ü='ä <>&' --log-opt env=ü", "%C3%BC=%C3%A4+%3C%3E%26"),
+    ] {
+        brig.ok(&format!("run --name box {options} bb sh -c 'echo out; echo; printf end'"));
+        assert_eq!(brig.ok("logs --details box"), format!("{expected} out\n{expected} \n{expected} end"), "{options}");
+        let stamped = brig.ok("logs -t --details --tail 1 box");
+        assert!(stamped.ends_with(&format!("Z {expected} end")), "{options}: {stamped}");
+        assert_eq!(brig.ok("logs box"), "out\n\nend");
+        brig.ok("rm box");
+    }
+    brig.run("run --rm --log-opt tag='{{.Nope}}' bb true").expect(125).says("tag");
+    if !is_docker() {
+        brig.fails("run --rm --log-opt env-regex=A bb true", 125, "not supported yet");
+    }
+}

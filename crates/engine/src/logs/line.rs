@@ -7,7 +7,7 @@
 //! such an escape and shows U+FFFD, which is what docker would have stored; ours gives the byte
 //! back, so no output is ever changed. A character cut in two by the end of a read survives too.
 
-use super::{Entry, Stream};
+use super::{Attributes, Entry, Stream};
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use spec::Timestamp;
@@ -15,8 +15,16 @@ use std::fmt;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// Appends one record with its `\n`. `time` is RFC 3339, formatted once for many records.
-pub fn encode(out: &mut Vec<u8>, stream: Stream, time: &str, text: &[u8]) {
+/// What attributes add to every record: `,"attrs":{…}`, nothing where there are none.
+pub fn suffix(attributes: &Attributes) -> String {
+    match serde_json::to_string(attributes) {
+        Ok(object) if !attributes.is_empty() => format!(",\"attrs\":{object}"),
+        _ => String::new(),
+    }
+}
+
+/// Appends one record with its `\n`. `suffix` and `time` (RFC 3339) are formatted once for many records.
+pub fn encode(out: &mut Vec<u8>, stream: Stream, suffix: &str, time: &str, text: &[u8]) {
     out.extend_from_slice(b"{\"log\":\"");
     for chunk in text.utf8_chunks() {
         escape(out, chunk.valid().as_bytes());
@@ -27,7 +35,9 @@ pub fn encode(out: &mut Vec<u8>, stream: Stream, time: &str, text: &[u8]) {
     }
     out.extend_from_slice(b"\",\"stream\":\"");
     out.extend_from_slice(stream.name().as_bytes());
-    out.extend_from_slice(b"\",\"time\":\"");
+    out.push(b'"');
+    out.extend_from_slice(suffix.as_bytes());
+    out.extend_from_slice(b",\"time\":\"");
     out.extend_from_slice(time.as_bytes());
     out.extend_from_slice(b"\"}\n");
 }
@@ -59,15 +69,17 @@ fn push_hex(out: &mut Vec<u8>, byte: u8) {
 /// `None`: no record, for example the torn last line of a writer that was killed.
 pub fn decode(line: &[u8]) -> Option<Entry> {
     let record: Record = serde_json::from_slice(line).ok()?;
-    Some(Entry { time: record.time, stream: record.stream, text: record.log.0 })
+    Some(Entry { time: record.time, stream: record.stream, text: record.log.0, attributes: record.attrs })
 }
 
-/// Docker leaves out `log` when it is empty and may add `attrs`, which are skipped.
+/// Docker leaves out `log` when it is empty.
 #[derive(Deserialize)]
 struct Record {
     #[serde(default)]
     log: Text,
     stream: Stream,
+    #[serde(default)]
+    attrs: Attributes,
     time: Timestamp,
 }
 
@@ -127,7 +139,7 @@ mod tests {
 
     fn line(text: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        encode(&mut out, Stream::Stderr, TIME, text);
+        encode(&mut out, Stream::Stderr, "", TIME, text);
         assert_eq!(out.pop(), Some(b'\n'));
         out
     }
@@ -136,6 +148,12 @@ mod tests {
     fn looks_like_dockers() {
         let expected = br#"{"log":"a\"b\\\tc\u001b\r\n","stream":"stderr","time":"2024-05-06T07:08:09.1Z"}"#;
         assert_eq!(line(b"a\"b\\\tc\x1b\r\n"), expected);
+        let attributes = Attributes::from([("b".to_owned(), "\"<\n".to_owned()), ("a".to_owned(), String::new())]);
+        let mut out = Vec::new();
+        encode(&mut out, Stream::Stdout, &suffix(&attributes), TIME, b"x");
+        let expected = br#"{"log":"x","stream":"stdout","attrs":{"a":"","b":"\"<\n"},"time":"2024-05-06T07:08:09.1Z"}"#;
+        assert_eq!(out, [&expected[..], b"\n"].concat());
+        assert_eq!(decode(&out).unwrap().attributes, attributes);
         assert!(line(b"\xff\xe2\x82").starts_with(br#"{"log":"\udcff\udce2\udc82","#));
         assert!(line("ü€".as_bytes()).starts_with("{\"log\":\"ü€\"".as_bytes()));
     }
@@ -144,6 +162,7 @@ mod tests {
     fn reads_dockers() {
         let entry = decode(br#"{"log":"\u003ca\u003e\ufffd\u2028\n","stream":"stdout","attrs":{"tag":"x"},"time":"2024-05-06T07:08:09Z"}"#);
         let entry = entry.unwrap();
+        assert_eq!(entry.attributes["tag"], "x");
         assert_eq!(entry.text, "<a>\u{fffd}\u{2028}\n".as_bytes());
         assert_eq!((entry.stream, entry.time.seconds()), (Stream::Stdout, 1714979289));
         assert_eq!(decode(br#"{"stream":"stdout","time":"2024-05-06T07:08:09Z"}"#).unwrap().text, b"");

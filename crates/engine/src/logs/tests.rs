@@ -19,7 +19,7 @@ impl Scratch {
     }
 
     fn writer(&self, max_size_bytes: u64, max_files: u32) -> LogWriter {
-        LogWriter::open(&self.0, &Log { max_size_bytes, max_files, ..Log::default() }).unwrap()
+        LogWriter::open(&self.0, &Log { max_size_bytes, max_files, ..Log::default() }, &Attributes::new()).unwrap()
     }
 
     fn read(&self, query: &Query) -> Vec<String> {

@@ -8,7 +8,7 @@
 //! reads one can finish it.
 
 use crate::error::Result;
-use crate::logs::{FILE_NAME, Stream, line, rotated_name};
+use crate::logs::{Attributes, FILE_NAME, Stream, line, rotated_name};
 use crate::options::{Log, LogDriver};
 use kernel::Context;
 use rustix::fs::{Mode, OFlags};
@@ -29,6 +29,8 @@ pub struct LogWriter {
     /// 0: unbounded.
     max_size_bytes: u64,
     max_files: u32,
+    /// The same in every record.
+    suffix: String,
     current: Option<Current>,
     /// Encoded records on their way to the file; empty between calls.
     buffer: Vec<u8>,
@@ -44,12 +46,13 @@ struct Current {
 
 impl LogWriter {
     /// Opens or creates the log in the container's `directory`.
-    pub fn open(directory: &Path, log: &Log) -> Result<LogWriter> {
+    pub fn open(directory: &Path, log: &Log, attributes: &Attributes) -> Result<LogWriter> {
         let mut writer = LogWriter {
             directory: directory.to_owned(),
             driver: log.driver,
             max_size_bytes: log.max_size_bytes,
             max_files: log.max_files.max(1),
+            suffix: line::suffix(attributes),
             current: None,
             buffer: Vec::new(),
         };
@@ -75,7 +78,7 @@ impl LogWriter {
     fn write_records(&mut self, stream: Stream, time: &str, bytes: &[u8]) -> Result<()> {
         for text in bytes.split_inclusive(|b| *b == b'\n').flat_map(|line| line.chunks(RECORD_TEXT_MAX)) {
             let start = self.buffer.len();
-            line::encode(&mut self.buffer, stream, time, text);
+            line::encode(&mut self.buffer, stream, &self.suffix, time, text);
             if self.exceeds_file()? {
                 // What fitted belongs to the old file; this record opens the new one.
                 let record = self.buffer.split_off(start);
@@ -210,7 +213,7 @@ mod tests {
     #[test]
     fn lines_parts_and_long_lines() {
         let scratch = Scratch::new("lines");
-        let mut writer = LogWriter::open(&scratch.0, &options(0, 1)).unwrap();
+        let mut writer = LogWriter::open(&scratch.0, &options(0, 1), &Attributes::new()).unwrap();
         writer.write(Stream::Stdout, Timestamp::EPOCH, b"one\n\ntwo").unwrap();
         assert_eq!(scratch.texts(0), ["one\n", "\n", "two"]);
         writer.write(Stream::Stderr, Timestamp::EPOCH, b"").unwrap();
@@ -222,7 +225,7 @@ mod tests {
     #[test]
     fn rotates_before_the_bound_and_keeps_order() {
         let scratch = Scratch::new("rotate");
-        let mut writer = LogWriter::open(&scratch.0, &options(200, 3)).unwrap();
+        let mut writer = LogWriter::open(&scratch.0, &options(200, 3), &Attributes::new()).unwrap();
         for number in 0..20 {
             writer.write(Stream::Stdout, Timestamp::EPOCH, format!("{number}\n{number}\n").as_bytes()).unwrap();
         }
@@ -239,7 +242,7 @@ mod tests {
     #[test]
     fn a_single_file_starts_afresh() {
         let scratch = Scratch::new("single");
-        let mut writer = LogWriter::open(&scratch.0, &options(100, 1)).unwrap();
+        let mut writer = LogWriter::open(&scratch.0, &options(100, 1), &Attributes::new()).unwrap();
         for text in [&b"a\n"[..], b"b\n", b"c\n"] {
             writer.write(Stream::Stdout, Timestamp::EPOCH, text).unwrap();
         }
@@ -253,7 +256,7 @@ mod tests {
     fn a_successor_continues_after_a_torn_line() {
         let scratch = Scratch::new("torn");
         std::fs::write(scratch.0.join(FILE_NAME), b"{\"log\":\"cut").unwrap();
-        let mut writer = LogWriter::open(&scratch.0, &options(0, 1)).unwrap();
+        let mut writer = LogWriter::open(&scratch.0, &options(0, 1), &Attributes::new()).unwrap();
         writer.write(Stream::Stdout, Timestamp::EPOCH, b"next\n").unwrap();
         assert_eq!(scratch.texts(0), ["next\n"]);
     }
@@ -262,14 +265,17 @@ mod tests {
     fn the_driver_none_writes_nothing() {
         let scratch = Scratch::new("none");
         let log = Log { driver: LogDriver::None, ..Log::default() };
-        LogWriter::open(&scratch.0, &log).unwrap().write(Stream::Stdout, Timestamp::EPOCH, b"x\n").unwrap();
+        LogWriter::open(&scratch.0, &log, &Attributes::new())
+            .unwrap()
+            .write(Stream::Stdout, Timestamp::EPOCH, b"x\n")
+            .unwrap();
         assert_eq!(std::fs::read_dir(&scratch.0).unwrap().count(), 0);
     }
 
     #[test]
     fn a_full_disk_is_an_error_and_not_the_end() {
         let scratch = Scratch::new("full");
-        let mut writer = LogWriter::open(&scratch.0, &options(0, 1)).unwrap();
+        let mut writer = LogWriter::open(&scratch.0, &options(0, 1), &Attributes::new()).unwrap();
         let full = File::options().read(true).append(true).open("/dev/full").unwrap();
         writer.current = Some(Current { file: full, size_bytes: 0, torn: false });
         assert!(writer.write(Stream::Stdout, Timestamp::EPOCH, b"lost\n").is_err());

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::record::Record;
 use crate::run::{self, Launch};
 use crate::state::{State, Status};
-use crate::{file, lifecycle, recover};
+use crate::{file, lifecycle, logs, recover};
 use image::{Registered, Stack};
 use kernel::epoll::{Epoll, Interest};
 use kernel::lock::Lock;
@@ -134,7 +134,9 @@ fn enter(engine: &Engine, container: Container, lock: Option<Lock>) -> Result<Mo
     epoll.add(&listener, TOKEN_LISTENER, Interest::IN)?;
     let timer = Timer::new()?;
     epoll.add(&timer, TOKEN_RESTART, Interest::IN)?;
-    let log = LogWriter::open(&engine.paths().container(container.id()), &container.record.options.log)?;
+    let attributes = logs::attributes::of(&container.record)?;
+    let directory = engine.paths().container(container.id());
+    let log = LogWriter::open(&directory, &container.record.options.log, &attributes)?;
     Ok(Monitor {
         engine,
         container,

@@ -26,8 +26,16 @@ pub fn parse(driver: Option<&str>, options: &[(String, String)]) -> Result<Log, 
                     .filter(|count| *count > 0)
                     .ok_or_else(|| format!("invalid max-file {value:?}: use 1 or more"))?;
             }
+            (LogDriver::JsonFile, "labels") => log.labels = names(value),
+            (LogDriver::JsonFile, "env") => log.env = names(value),
+            (LogDriver::JsonFile, "tag") => log.tag.clone_from(value),
+            (LogDriver::JsonFile, "labels-regex" | "env-regex") => {
+                return Err(format!("log opt '{key}' is not supported yet by brig (use labels or env)"));
+            }
             (LogDriver::JsonFile, _) => {
-                return Err(format!("unknown log opt '{key}' for json-file log driver (use max-size or max-file)"));
+                return Err(format!(
+                    "unknown log opt '{key}' for json-file log driver (use max-size, max-file, labels, env or tag)"
+                ));
             }
             (LogDriver::None, _) => return Err(format!("unknown log opt '{key}' for none log driver")),
         }
@@ -37,6 +45,10 @@ pub fn parse(driver: Option<&str>, options: &[(String, String)]) -> Result<Log, 
         return Err("max-file above 1 needs a max-size".to_owned());
     }
     Ok(log)
+}
+
+fn names(list: &str) -> Vec<String> {
+    list.split(',').map(str::to_owned).collect()
 }
 
 /// Bytes; 0 for unbounded, which is typed as -1.
@@ -62,6 +74,9 @@ mod tests {
         assert_eq!((log.max_size_bytes, log.max_files), (1_000_000, 5));
         assert_eq!(parse(None, &options(&[("max-size", "-1")])).unwrap().max_size_bytes, 0);
         assert_eq!(parse(Some("none"), &[]).unwrap().driver, LogDriver::None);
+        let log = parse(None, &options(&[("labels", "a,b.c"), ("env", "X"), ("tag", "t")])).unwrap();
+        assert_eq!((log.labels.join(" "), log.env.join(" "), log.tag), ("a b.c".into(), "X".into(), "t".into()));
+        assert!(parse(None, &options(&[("env-regex", "^X")])).unwrap_err().contains("not supported yet"));
         assert!(parse(Some("syslog"), &[]).unwrap_err().contains("not supported yet"));
         for bad in [("foo", "bar"), ("max-size", "0"), ("max-size", "x"), ("max-file", "0")] {
             assert!(parse(None, &options(&[bad])).is_err(), "{bad:?}");
