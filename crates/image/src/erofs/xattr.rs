@@ -8,7 +8,8 @@ use crate::tar::{Entry, Kind};
 use crate::unpack::wanted_xattrs;
 
 /// Prefixes have a number on disk (EROFS_XATTR_INDEX_*); the two lists of access rights are names of their own.
-const PREFIXES: &[(u8, &[u8])] = &[(1, b"user."), (4, b"trusted."), (6, b"security.")];
+const PREFIXES: &[(u8, &[u8])] = &[(USER, b"user."), (TRUSTED, b"trusted."), (6, b"security.")];
+const USER: u8 = 1;
 const ACL_ACCESS: u8 = 2;
 const ACL_DEFAULT: u8 = 3;
 const TRUSTED: u8 = 4;
@@ -58,6 +59,9 @@ impl Xattrs {
             if !is_acl(prefix) {
                 self.set(prefix, name, value);
             } else if let Some(list) = acl::parse(value) {
+                if entry.kind == Kind::Symlink {
+                    continue; // it has no rights, but the kernel reads the list before it says so
+                }
                 let keep = match prefix {
                     ACL_DEFAULT if !list.is_empty() && entry.kind != Kind::Directory => {
                         return refuse("only directories have");
@@ -165,13 +169,9 @@ fn is_acl(prefix: u8) -> bool {
     matches!(prefix, ACL_ACCESS | ACL_DEFAULT)
 }
 
-/// xattr(7): `user.` only on files and directories; a link has no access rights.
+/// xattr(7): `user.` only on files and directories.
 fn suits(prefix: u8, kind: Kind) -> bool {
-    match prefix {
-        1 => matches!(kind, Kind::File | Kind::Directory),
-        ACL_ACCESS | ACL_DEFAULT => kind != Kind::Symlink,
-        _ => true,
-    }
+    prefix != USER || matches!(kind, Kind::File | Kind::Directory)
 }
 
 /// Versions 2 and 3 of linux/capability.h, by size and number; an empty value is stored as it is.
