@@ -27,6 +27,17 @@ pub(super) fn records<'a>(mut data: &'a [u8], mut each: impl FnMut(&'a [u8], &'a
     Ok(())
 }
 
+/// Refuses what only one file can have in a header for all: an archive of a megabyte would make us hold gigabytes.
+pub(super) fn check_global(data: &[u8]) -> Result<()> {
+    records(data, |key, _| {
+        if !key.starts_with(XATTR) && !key.starts_with(SPARSE) {
+            return Ok(());
+        }
+        let key = String::from_utf8_lossy(key);
+        Err(Error::invalid(format_args!("has a global extended header with {key}, which only one file can have")))
+    })
+}
+
 /// Appends a record; its length counts its own digits.
 pub(super) fn push(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     let rest = key.len() + value.len() + 3;
@@ -93,7 +104,7 @@ impl Overrides {
                 let name = without_zero(key, &key[XATTR.len()..])?;
                 entry.xattrs.push((name, value.to_vec()));
             }
-            _ if key.starts_with(b"GNU.sparse.") => self.sparse.apply(&key[11..], value, number)?,
+            _ if key.starts_with(SPARSE) => self.sparse.apply(&key[SPARSE.len()..], value, number)?,
             _ => {}
         }
         Ok(())
@@ -117,6 +128,8 @@ pub(super) fn keep_last(xattrs: &mut Vec<(Vec<u8>, Vec<u8>)>) -> Result<()> {
 
 /// star's prefix for extended attributes, which everybody uses.
 pub(super) const XATTR: &[u8] = b"SCHILY.xattr.";
+
+const SPARSE: &[u8] = b"GNU.sparse.";
 
 impl Sparse {
     fn apply(&mut self, key: &[u8], value: &[u8], number: impl Fn() -> Result<u64>) -> Result<()> {

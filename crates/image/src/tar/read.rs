@@ -9,7 +9,7 @@ use std::io::{self, BufReader, Read};
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// Largest sum of global extended headers, in bytes. They are few and short, and applied to every entry again.
-const GLOBAL_SIZE_MAX: u64 = 64 << 10;
+const GLOBAL_SIZE_MAX: u64 = 16 << 10;
 
 /// An archive being read. [`Reader::next_entry`] moves on; between its calls the reader itself
 /// reads the data of the current entry (for a sparse file only what is stored).
@@ -159,6 +159,7 @@ impl<R: Read> Reader<R> {
         if self.global.len() as u64 + size > GLOBAL_SIZE_MAX {
             return Err(Error::invalid("has too many global extended headers"));
         }
+        pax::check_global(&data)?;
         self.global.extend_from_slice(&data);
         Ok(())
     }

@@ -140,11 +140,16 @@ fn global_headers_count_until_a_local_one() {
 }
 
 #[test]
-fn global_headers_are_small() {
-    let archive = block(b'g', b"g", format!("{:011o}", 40_000).as_bytes());
-    let archive = [archive, padded(&[0; 40_000])].concat();
-    assert!(read(&archive).unwrap().is_empty());
-    assert!(why(&archive.repeat(2)).contains("too many global"));
+fn global_headers_are_small_and_for_all_files() {
+    let global = |data: &[u8]| [block(b'g', b"g", format!("{:011o}", data.len()).as_bytes()), padded(data)].concat();
+    let half = global(&[0; 10_000]);
+    assert!(read(&half).unwrap().is_empty());
+    assert!(why(&half.repeat(2)).contains("too many global"));
+    for key in [&b"SCHILY.xattr.user.a"[..], b"GNU.sparse.map"] {
+        let mut records = Vec::new();
+        pax::push(&mut records, key, b"1");
+        assert!(why(&global(&records)).contains("which only one file can have"));
+    }
 }
 
 #[test]
