@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::file::{self, helper_key, normalised_key};
-use super::{User, helper, normalised_registry};
+use super::{User, docker_credential, normalised_registry};
 use crate::Error;
 
 /// Where a user is kept now.
@@ -27,7 +27,7 @@ pub fn keep(path: &Path, registry: &str, user: &User) -> Result<Kept, Error> {
     let key = if registry.contains('/') { registry.to_owned() } else { helper_key(registry) };
     let entry = match &helper {
         Some(name) => {
-            helper::store(name, &key, user)?;
+            docker_credential::store(name, &key, user)?;
             json!({})
         }
         None => json!({ "auth": user.basic() }),
@@ -40,7 +40,7 @@ pub fn keep(path: &Path, registry: &str, user: &User) -> Result<Kept, Error> {
         auths.insert(key.clone(), entry);
         Ok(())
     })?;
-    Ok(Kept { file: path.to_owned(), helper: helper.as_deref().map(helper::program) })
+    Ok(Kept { file: path.to_owned(), helper: helper.as_deref().map(docker_credential::program) })
 }
 
 /// Forgets the user of `registry`; `false` if none is known.
@@ -49,7 +49,7 @@ pub fn erase(path: &Path, registry: &str) -> Result<bool, Error> {
     let host = registry.split('/').next().unwrap_or(registry);
     let mut found = false;
     if let Some(name) = known.keeper(host) {
-        found = helper::erase(name, &helper_key(registry))?;
+        found = docker_credential::erase(name, &helper_key(registry))?;
     }
     let wanted = normalised_key(registry);
     if known.keys().any(|key| normalised_key(key) == wanted) {

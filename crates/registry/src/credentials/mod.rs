@@ -1,9 +1,9 @@
 //! Who we are for a registry: users, passwords and tokens in docker's `config.json` and podman's
-//! `auth.json`, whose forms are one (`file`), or kept by helper programs (`helper`). `Session` looks up
+//! `auth.json`, whose forms are one (`file`), or kept by helper programs (`docker_credential`). `Session` looks up
 //! when a registry has asked for a login, `login` stores and removes (`keep`).
 
+mod docker_credential;
 mod file;
-mod helper;
 mod keep;
 
 use std::os::unix::fs::MetadataExt;
@@ -117,8 +117,11 @@ pub fn lookup(files: &[PathBuf], registry: &str, repository: &str) -> Result<Cre
                 return Ok(Credentials { secret, place: format!("the user in {}", path.display()) });
             }
             Entry::Helper(name, key) => {
-                if let Some(secret) = helper::get(&name, &key)? {
-                    return Ok(Credentials { secret, place: format!("the user of {}", helper::program(&name)) });
+                if let Some(secret) = docker_credential::get(&name, &key)? {
+                    return Ok(Credentials {
+                        secret,
+                        place: format!("the user of {}", docker_credential::program(&name)),
+                    });
                 }
             }
         }
