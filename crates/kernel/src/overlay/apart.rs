@@ -168,7 +168,6 @@ mod tests {
         if rustix::process::geteuid().is_root() {
             let error = mount(&["/nonexistent/a".into(), "/nonexistent/b".into()], None, Attributes::NONE).unwrap_err();
             assert_eq!(error.errno, Errno::NOENT);
-            
         }
     }
 }
