@@ -122,15 +122,14 @@ impl Order<'_> {
             let writer = scope.spawn(move || make(self.form, &self.home, archive));
             let outcome = decompress(tee, &start[..count], &what, |chunk| sender.send(chunk).is_ok());
             drop(sender);
-            let (made, archive) = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let made = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             outcome?;
-            let made = made.map_err(|error| match error {
+            let (made, diff_id, archive_length) = made.map_err(|error| match error {
                 Error::Invalid { what: inner, why } => {
                     Error::invalid(what, format_args!("cannot be unpacked: {inner} {why}"))
                 }
                 other => other,
             })?;
-            let (diff_id, archive_length) = (archive.hasher.map(Hasher::finish), archive.count);
             Ok(Unpacked { compression, made, diff_id, archive_length })
         })
     }
@@ -149,12 +148,14 @@ enum Made {
     Directory { size: u64 },
 }
 
-fn make<R: Read>(form: Form, home: &Path, mut archive: Hashing<R>) -> (Result<Made>, Hashing<R>) {
+/// What was made of the archive, with its digest (if it is not known already) and its length in bytes. On an error the
+/// archive is dropped here: who sends it waits for as long as somebody could read it.
+fn make<R: Read>(form: Form, home: &Path, mut archive: Hashing<R>) -> Result<(Made, Option<Digest>, u64)> {
     let made = match form {
-        Form::Erofs => layer::write_image(home, &mut archive).map(|image| Made::Image(Box::new(image))),
-        Form::Directory => layer::write_directory(home, &mut archive).map(|size| Made::Directory { size }),
+        Form::Erofs => Made::Image(Box::new(layer::write_image(home, &mut archive)?)),
+        Form::Directory => Made::Directory { size: layer::write_directory(home, &mut archive)? },
     };
-    (made, archive)
+    Ok((made, archive.hasher.map(Hasher::finish), archive.count))
 }
 
 /// Passes on the uncompressed bytes in chunks until they end, or `pass` says no.

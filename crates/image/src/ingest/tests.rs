@@ -110,6 +110,16 @@ fn wrong_content_is_refused_and_leaves_nothing() {
 }
 
 #[test]
+fn a_writer_that_gives_up_early_is_not_waited_for() {
+    let fixture = Fixture::new();
+    let ingest = fixture.store.ingest().unwrap();
+    // The first entry is refused, and much follows.
+    let archive = [tar_of(&[("../x", b"")]), tar_of(&[("big", &vec![0; 8 << 20])])].concat();
+    let error = ingest.layer(&mut archive.as_slice(), &describe(&archive), None).unwrap_err();
+    assert!(error.to_string().contains("leads outside"), "{error}");
+}
+
+#[test]
 fn the_callers_errors_pass_through() {
     struct Broken;
     impl Read for Broken {
