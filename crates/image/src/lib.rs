@@ -5,6 +5,7 @@
 pub mod archive;
 pub mod blob;
 pub mod change;
+pub mod check;
 pub mod commit;
 pub mod compress;
 pub mod diff;
@@ -13,6 +14,7 @@ mod error;
 pub mod export;
 pub mod gc;
 pub mod hello;
+mod history;
 pub mod import;
 mod index;
 pub mod ingest;
@@ -26,6 +28,7 @@ pub mod usage;
 mod whiteout;
 
 pub use error::{Error, Result};
+pub use history::Step;
 pub use ingest::Ingest;
 pub use layer::Layer;
 pub use mounts::{Registered, Stack};

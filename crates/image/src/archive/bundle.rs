@@ -54,6 +54,16 @@ impl Bundle {
         }
     }
 
+    /// An archive that is read in place: a file that is not compressed.
+    pub(super) fn in_place(file: File) -> Result<Bundle> {
+        let why = match start_of(&file).map(|start| compress::detect(&start)) {
+            Some(Ok(Compression::None)) => return Ok(Bundle { parts: parts(&file)?, file }),
+            Some(_) => "is compressed: decompress it first",
+            None => "cannot be read at any place: give a file",
+        };
+        Err(Error::invalid("archive", why))
+    }
+
     fn receive(input: &mut dyn Read, ingest: &Ingest, platform: &Platform) -> Result<Bundle> {
         let mut decoder = Decoder::new(input).map_err(|error| match error.kind() {
             io::ErrorKind::Unsupported => Error::invalid("archive", error),

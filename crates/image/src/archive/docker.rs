@@ -16,18 +16,18 @@ use spec::{Digest, Reference};
 /// One image of `manifest.json`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Item {
-    config: String,
-    repo_tags: Option<Vec<String>>,
-    layers: Option<Vec<String>>,
+pub(super) struct Item {
+    pub(super) config: String,
+    pub(super) repo_tags: Option<Vec<String>>,
+    pub(super) layers: Option<Vec<String>>,
 }
 
-fn items(manifest: &[u8]) -> Result<Vec<Item>> {
+pub(super) fn items(manifest: &[u8]) -> Result<Vec<Item>> {
     serde_json::from_slice(manifest)
         .map_err(|why| Error::invalid("archive", format_args!("has a bad manifest.json: {why}")))
 }
 
-fn names(item: &Item) -> Result<Vec<Reference>> {
+pub(super) fn names(item: &Item) -> Result<Vec<Reference>> {
     let tags = item.repo_tags.iter().flatten();
     tags.map(|tag| Ok(Reference::parse(tag)?)).collect()
 }

@@ -7,9 +7,13 @@
 mod bundle;
 mod docker;
 mod oci;
+mod outside;
+mod package;
 mod save;
 
-pub use save::{Format, Saved, save};
+pub use outside::Outside;
+pub use package::Package;
+pub use save::{Format, Plain, Saved, save};
 
 use crate::error::{Error, Result};
 use crate::store::{Image, Store};

@@ -34,10 +34,10 @@ pub struct Saved<'a> {
 /// An image in docker's `manifest.json`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Item {
-    config: String,
-    repo_tags: Option<Vec<String>>,
-    layers: Vec<String>,
+pub(super) struct Item {
+    pub(super) config: String,
+    pub(super) repo_tags: Option<Vec<String>>,
+    pub(super) layers: Vec<String>,
 }
 
 /// Writes the archive. The caller keeps the images in place, see [`Store::use_images`].
@@ -73,17 +73,18 @@ pub fn save(store: &Store, images: &[Saved<'_>], format: Format, output: &mut dy
 }
 
 /// An image with its layers uncompressed.
-struct Plain<'a> {
+pub struct Plain<'a> {
     saved: &'a Saved<'a>,
-    manifest: Manifest,
+    pub manifest: Manifest,
     /// The manifest as it is written.
-    bytes: Vec<u8>,
-    descriptor: Descriptor,
-    config: Vec<u8>,
+    pub bytes: Vec<u8>,
+    pub descriptor: Descriptor,
+    pub config: Vec<u8>,
 }
 
 impl<'a> Plain<'a> {
-    fn new(store: &Store, saved: &'a Saved<'a>) -> Result<Plain<'a>> {
+    /// Layers have their diff ids for digests then: [`Store::layer_archive`] gives their bytes.
+    pub fn new(store: &Store, saved: &'a Saved<'a>) -> Result<Plain<'a>> {
         let image = saved.image;
         let config = blob::read_document(&store.blob_path(&image.id))?;
         let diff_ids = &image.config.rootfs.diff_ids;
