@@ -1,6 +1,7 @@
 //! What docker's `--filter key=value` has in common for containers, images and volumes. Which keys there are, and what
 //! they choose, stands where each kind is listed: `list.rs`, `images/filter.rs`, `volumes/filter.rs`.
 
+use spec::Timestamp;
 use std::collections::BTreeMap;
 
 /// `label=name` or `label=name=value`.
@@ -33,9 +34,38 @@ pub fn boolean(value: &str) -> Option<bool> {
     }
 }
 
+/// RFC 3339, a day, seconds since 1970, or a Go duration before `now` (`24h`, `1h30m`).
+pub fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
+    if let Ok(time) = Timestamp::parse(text).or_else(|_| Timestamp::parse(&format!("{text}T00:00:00Z"))) {
+        return Some(time);
+    }
+    if let Ok(seconds) = text.parse::<i64>() {
+        return Some(Timestamp::from_seconds(seconds));
+    }
+    let mut nanoseconds = 0f64;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(digits);
+        let length = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(length);
+        let scale = match unit {
+            "h" => 3600e9,
+            "m" => 60e9,
+            "s" => 1e9,
+            "ms" => 1e6,
+            _ => return None,
+        };
+        nanoseconds += number.parse::<f64>().ok()? * scale;
+        rest = after;
+    }
+    (!text.is_empty()).then(|| Timestamp::from_nanoseconds(now.nanoseconds().saturating_sub(nanoseconds as i64)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn labels_by_name_and_by_value() {
@@ -43,6 +73,30 @@ mod tests {
         for (text, there) in [("a", true), ("a=1=2", true), ("a=1", false), ("b=", true), ("b=x", false), ("c", false)]
         {
             assert_eq!(Label::parse(text).is_among(&labels), there, "{text}");
+        }
+    }
+
+    #[test]
+    fn moments() {
+        let now = Timestamp::from_seconds(1_000_000);
+        for (text, seconds) in [
+            ("1970-01-02T00:00:00Z", Some(86400)),
+            ("1970-01-02", Some(86400)),
+            ("500", Some(500)),
+            ("1h30m", Some(1_000_000 - 5400)),
+            ("1.5s", Some(999_998)),
+            ("", None),
+            ("h", None),
+            ("5x", None),
+        ] {
+            assert_eq!(moment(text, now).map(Timestamp::seconds), seconds, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn moments_never_panic(text: String) {
+            let _ = moment(&text, Timestamp::EPOCH);
         }
     }
 }

@@ -2,20 +2,25 @@
 //! rules on containers that use it, listing with filters. The work is done by `image` and
 //! `registry`; here the containers come in.
 
+pub mod check;
+pub mod copy;
 mod filter;
+pub mod lists;
+pub mod manifests;
+mod registries;
 
 pub use image::gc::Removed;
-pub use registry::{Progress, Step};
+pub use registries::*;
 
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::state::Status;
 use filter::Filters;
-use image::gc::User;
+use registries::{find_here, first_of, invalid};
+use image::gc;
 use image::{Image, hello};
 use kernel::Context;
-use registry::{Access, PullOptions, Pulled, Session};
 use spec::{Platform, Reference};
 use std::fs::File;
 use std::path::Path;
@@ -29,35 +34,51 @@ pub enum PullPolicy {
     Never,
 }
 
-/// The image for `name` without a registry; `None` when the policy says that it is to be pulled. `hello` needs none: it
-/// is made of this very program, unless the user gave that name to another image.
-pub fn local(engine: &Engine, name: &str, policy: PullPolicy, platform: Option<&Platform>) -> Result<Option<Image>> {
+/// The image for `name` without a registry, and the name by which it is found from now on; `None` when the policy says
+/// that it is to be pulled. `hello` needs none: it is made of this very program, unless the user gave that name to
+/// another image.
+pub fn local(
+    engine: &Engine,
+    reach: &Reach,
+    name: &str,
+    policy: PullPolicy,
+    platform: Option<&Platform>,
+) -> Result<Option<(String, Image)>> {
     if let Some(image) = embedded(engine, name)? {
-        return Ok(Some(image));
+        return Ok(Some((name.to_owned(), image)));
     }
     if policy == PullPolicy::Always {
         return Ok(None);
     }
-    match engine.store().resolve(name) {
-        Ok(image) if fits(&image, platform) => Ok(Some(image)),
-        Ok(image) if policy == PullPolicy::Never => Err(wrong_platform(name, &image, platform)),
+    // The usual case asks nobody what a short name means.
+    let here = match engine.store().resolve(name) {
+        Err(error) if error.is_not_found() => {
+            find_here(engine, reach, name).map(|(called, image)| (called.familiar(), image))
+        }
+        here => here.map(|image| (name.to_owned(), image)),
+    };
+    match here {
+        Ok((called, image)) if fits(&image, platform) => Ok(Some((called, image))),
+        Ok((_, image)) if policy == PullPolicy::Never => Err(wrong_platform(name, &image, platform)),
         Err(error) if policy == PullPolicy::Never || !error.is_not_found() => Err(sorted(error)),
         Ok(_) | Err(_) => Ok(None),
     }
 }
 
-/// Brings `name` (with the tag `latest` if it has none) from its registry.
+/// Brings `name` (with the tag `latest` if it has none) from its registry; a short name from the first registry that
+/// has it. Gives what it was pulled as.
 pub fn pull(
     engine: &Engine,
+    reach: &Reach,
     name: &str,
-    platform: Option<Platform>,
-    insecure: &[String],
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Pulled> {
-    let reference = Reference::parse(name).map_err(|error| Error::Invalid(error.to_string()))?;
-    let session = Session::open(Access { insecure: insecure.to_vec(), ..Access::default() })?;
-    let options = PullOptions { platform, ..PullOptions::default() };
-    Ok(registry::pull(&session, engine.store(), &reference, &options, progress)?)
+    options: &PullOptions,
+    progress: &mut dyn FnMut(&Reference, Progress<'_>),
+) -> Result<(Reference, Pulled)> {
+    Reference::parse(name).map_err(invalid)?;
+    let (session, candidates) = reach.named(name)?;
+    first_of(name, candidates, |reference| {
+        registry::pull(&session, engine.store(), reference, options, &mut |event| progress(reference, event))
+    })
 }
 
 /// Removes an image or one of its names; `Conflict` carries docker's texts.
@@ -92,7 +113,7 @@ pub fn list(engine: &Engine, repository: Option<&str>, filters: &[String]) -> Re
 }
 
 /// Every container, for the store's rules on what is in use.
-fn users(engine: &Engine) -> image::Result<Vec<User>> {
+fn users(engine: &Engine) -> image::Result<Vec<gc::User>> {
     let failed = |error: Error| match error {
         Error::Image(error) => error,
         Error::Kernel(error) => image::Error::Io(error),
@@ -101,7 +122,7 @@ fn users(engine: &Engine) -> image::Result<Vec<User>> {
     let mut users = Vec::new();
     for id in crate::list::ids(engine).map_err(failed)? {
         let Some(Container { record, state }) = Container::load(engine, &id).map_err(failed)? else { continue };
-        users.push(User {
+        users.push(gc::User {
             container: id.as_str().to_owned(),
             running: matches!(state.status, Status::Running | Status::Restarting),
             image: record.image_id,

@@ -69,6 +69,11 @@ impl Platform {
         }
     }
 
+    /// Whether the words are those of an operating system and an architecture that there are.
+    pub fn is_known(&self) -> bool {
+        KNOWN_OS.contains(&self.os.as_str()) && KNOWN_ARCHITECTURES.contains(&self.architecture.as_str())
+    }
+
     /// How well an image for `candidate` runs where `self` is wanted: `None` when it does not,
     /// else the smaller the better, 0 for an exact match.
     pub fn distance(&self, candidate: &Platform) -> Option<u32> {

@@ -51,8 +51,8 @@ impl Drop for IdFile {
 
 /// Gets the image and gives the options with the streams that are attached.
 pub fn options(engine: &Engine, asked: Asked, streams: Streams) -> Result<Options, Failure> {
-    pull::ensure(engine, &asked.image)?;
-    let mut options = asked.options;
+    let image = pull::ensure(engine, &asked.image)?;
+    let mut options = Options { image, ..asked.options };
     options.process.attach_stdin = streams.stdin;
     options.process.attach_stdout = streams.stdout;
     options.process.attach_stderr = streams.stderr;

@@ -19,24 +19,19 @@ const ABSENT: &[&str] = &[
     "config",
     "context",
     "events",
-    "history",
     "info",
-    "login",
-    "logout",
-    "manifest",
+    "mount",
     "network",
     "node",
     "plugin",
     "port",
-    "push",
     "sbom",
-    "search",
     "secret",
     "service",
     "stack",
     "swarm",
-    "system",
     "trust",
+    "unmount",
 ];
 
 const GLOBALS: [Flag; 3] = [
@@ -63,9 +58,9 @@ pub fn unknown(words: &[String]) -> Outcome {
     let group = GROUPS.iter().find(|(name, _)| *name == first);
     match (group, words.get(1).map(String::as_str)) {
         (Some((name, about)), None | Some("--help" | "-h" | "help")) => output::print(&group_help(name, about)),
-        (Some((name, _)), Some(second)) if ABSENT.contains(&second) || second == "prune" => Err(Failure::message(
-            format!("brig {name} {second} is not supported yet\n\nRun 'brig {name} --help' for what there is"),
-        )),
+        (Some((name, _)), Some(second)) if ABSENT.contains(&second) => Err(Failure::message(format!(
+            "brig {name} {second} is not supported yet\n\nRun 'brig {name} --help' for what there is"
+        ))),
         (Some((name, _)), Some(second)) => {
             let verbs = verbs(name);
             let hint = near(second, verbs.iter().map(|(verb, _)| *verb), &format!("brig {name} "));
@@ -157,8 +152,8 @@ mod tests {
                 .starts_with("unknown command: brig statr (did you mean 'brig start'?)")
         );
         assert!(unknown(&words("volume lss")).unwrap_err().text().contains("'brig volume ls'"));
-        assert!(unknown(&words("push x")).unwrap_err().text().starts_with("brig push is not supported yet"));
-        assert!(unknown(&words("image prune")).unwrap_err().text().starts_with("brig image prune is not"));
+        assert!(unknown(&words("network x")).unwrap_err().text().starts_with("brig network is not supported yet"));
+        assert!(unknown(&words("image mount")).unwrap_err().text().starts_with("brig image mount is not"));
         assert_eq!(unknown(&words("--foo")).unwrap_err().exit_code(), 125);
         assert!(verbs("image").contains(&("rm", "Delete images")));
         assert!(overview().contains("\n  volume      Manage volumes\n"));

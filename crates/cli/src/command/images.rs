@@ -14,7 +14,7 @@ use image::Image;
 use spec::{Reference, Timestamp};
 use std::collections::BTreeMap;
 
-static LISTING: Listing = Listing {
+pub static LISTING: Listing = Listing {
     columns: &[
         ("ID", "IMAGE ID"),
         ("Repository", "REPOSITORY"),

@@ -12,25 +12,35 @@ mod exec;
 mod export;
 mod hello_inside;
 pub mod help;
+mod history;
+mod image;
+mod image_check;
+mod image_copy;
 mod images;
 mod import;
 mod inspect;
 mod kill;
 mod load;
+mod login;
+mod logout;
 mod logs;
+mod manifest;
 mod pause;
 mod prune;
 mod ps;
 mod pull;
+mod push;
 mod rename;
 mod restart;
 mod rm;
 mod rmi;
 mod run;
 mod save;
+mod search;
 mod start;
 mod stats;
 mod stop;
+mod system;
 mod tag;
 mod top;
 mod update;
@@ -69,6 +79,12 @@ pub static ENTRIES: &[Entry] = entries! {
     flags::diff::COMMAND => diff::run,
     flags::export::COMMAND => export::run,
     flags::hello_inside::COMMAND => hello_inside::run,
+    flags::history::COMMAND => history::run,
+    flags::image::PRUNE => image::prune,
+    flags::image_check::COMMAND => image_check::run,
+    flags::image_copy::COMMAND => image_copy::run,
+    flags::image::TREE => image::tree,
+    flags::image::UNTAG => image::untag,
     flags::images::COMMAND => images::run,
     flags::import::COMMAND => import::run,
     flags::inspect::COMMAND => inspect::run,
@@ -77,16 +93,28 @@ pub static ENTRIES: &[Entry] = entries! {
     flags::inspect::VOLUME => inspect::volume,
     flags::kill::COMMAND => kill::run,
     flags::load::COMMAND => load::run,
+    flags::login::COMMAND => login::run,
+    flags::logout::COMMAND => logout::run,
     flags::logs::COMMAND => logs::run,
+    flags::manifest::ADD => manifest::add,
+    flags::manifest::ANNOTATE => manifest::annotate,
+    flags::manifest::CREATE => manifest::create,
+    flags::manifest::INSPECT => manifest::inspect,
+    flags::manifest::PUSH => manifest::push,
+    flags::manifest::RM => manifest::rm,
     flags::pause::COMMAND => pause::run,
     flags::unpause::COMMAND => pause::undo,
     flags::container_prune::COMMAND => prune::run,
     flags::pull::COMMAND => pull::run,
+    flags::push::COMMAND => push::run,
     flags::rename::COMMAND => rename::run,
     flags::restart::COMMAND => restart::run,
     flags::rmi::COMMAND => rmi::run,
     flags::save::COMMAND => save::run,
+    flags::search::COMMAND => search::run,
     flags::stats::COMMAND => stats::run,
+    flags::system::DF => system::df,
+    flags::system::PRUNE => system::prune,
     flags::tag::COMMAND => tag::run,
     flags::top::COMMAND => top::run,
     flags::update::COMMAND => update::run,
@@ -99,8 +127,13 @@ pub static ENTRIES: &[Entry] = entries! {
 };
 
 /// The words that only say which kind of object is meant.
-pub const GROUPS: [(&str, &str); 3] =
-    [("container", "Manage containers"), ("image", "Manage images"), ("volume", "Manage volumes")];
+pub const GROUPS: [(&str, &str); 5] = [
+    ("container", "Manage containers"),
+    ("image", "Manage images"),
+    ("manifest", "Manage lists of images for several platforms"),
+    ("system", "Manage what brig takes on the disk"),
+    ("volume", "Manage volumes"),
+];
 
 /// The command that `words` begin with, and how many of them name it.
 pub fn find(words: &[String]) -> Option<(&'static Entry, usize)> {

@@ -16,7 +16,7 @@ use engine::{Container, Engine};
 use spec::{Digest, Timestamp};
 use std::collections::BTreeMap;
 
-static LISTING: Listing = Listing {
+pub static LISTING: Listing = Listing {
     columns: &[
         ("ID", "CONTAINER ID"),
         ("Names", "NAMES"),
@@ -71,6 +71,12 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
         }
     }
     output::print(&LISTING.render(&format, &rows)?)
+}
+
+/// The row of one container, without its size.
+pub fn row(engine: &Engine, container: &Container, format: &Format, now: Timestamp) -> Result<Row, Failure> {
+    let names = BTreeMap::new();
+    View { engine, format, with_size: false, no_trunc: false, now, names }.row(container)
 }
 
 /// What the rows have in common.

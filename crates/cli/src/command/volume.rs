@@ -11,7 +11,7 @@ use crate::output::context::{Row, joined};
 use crate::output::listing::Listing;
 use engine::volumes::{self, Filters, Lifetime, Volume};
 
-static LISTING: Listing = Listing {
+pub static LISTING: Listing = Listing {
     columns: &[
         ("Name", "VOLUME NAME"),
         ("Driver", "DRIVER"),
@@ -47,7 +47,8 @@ pub fn ls(place: &Place, parsed: Parsed) -> Outcome {
     output::print(&LISTING.render(&format, &rows)?)
 }
 
-fn row(volume: &Volume) -> Row {
+/// A volume's row, without what takes long to find out.
+pub fn row(volume: &Volume) -> Row {
     let unknown = || "N/A".to_owned();
     let columns = [
         ("Name", volume.name.clone()),

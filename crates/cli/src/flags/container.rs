@@ -4,8 +4,8 @@
 use super::value::{
     bytes, device, duration, env, log, mount, namespace, number, pair, restart, security, sysctl, tmpfs, ulimit, volume,
 };
-use super::{Flag, Misuse, Parsed, limits, shared};
-use engine::images::PullPolicy;
+use super::{Flag, Misuse, Parsed, access, limits, shared};
+use engine::images::{PullPolicy, Reach};
 use engine::options::{Health, Lifecycle, Mount, Namespaces, Options, Process, Resources, Restart, Security, Storage};
 use std::collections::BTreeMap;
 
@@ -63,7 +63,7 @@ pub const FLAGS: [Flag; 51] = [
     Flag::value("stop-signal", "string", "Signal that 'stop' sends"),
     Flag::value("stop-timeout", "int", "Seconds that 'stop' waits before it kills"),
     Flag::value("sysctl", "map", "Kernel parameter (KEY=VALUE)"),
-    shared::TLS_VERIFY,
+    access::TLS_VERIFY,
     Flag::value("tmpfs", "list", "Directory to keep in memory"),
     Flag::value("ulimit", "ulimit", "Resource limit of the process"),
     Flag::value("userns", "string", "Whose user namespace to run in (host)"),
@@ -129,8 +129,7 @@ pub struct Fetch {
     pub name: String,
     pub pull: PullPolicy,
     pub platform: Option<spec::Platform>,
-    /// `--tls-verify=false`.
-    pub insecure: bool,
+    pub reach: Reach,
     pub quiet: bool,
 }
 
@@ -157,7 +156,7 @@ pub fn read(parsed: &Parsed) -> Result<Container, Misuse> {
         name: parsed.first(),
         pull: parsed.one("pull", pull_policy)?.unwrap_or(PullPolicy::Missing),
         platform: parsed.one("platform", shared::platform)?,
-        insecure: parsed.switch("tls-verify") == Some(false),
+        reach: access::of_environment(parsed.switch("tls-verify") == Some(false)),
         quiet: parsed.on("quiet"),
     };
     Ok(Container { options, image, cidfile: parsed.text("cidfile"), attach })

@@ -4,6 +4,7 @@
 //! reads its own and no other, and help (`help.rs`) is drawn from the same rows that the parser reads.
 //! What a flag's value means is in `value/`; nothing here talks to the engine's state.
 
+pub mod access;
 pub mod attach;
 pub mod commit;
 pub mod container;
@@ -15,28 +16,38 @@ pub mod exec;
 pub mod export;
 pub mod hello_inside;
 pub mod help;
+pub mod history;
+pub mod image;
+pub mod image_check;
+pub mod image_copy;
 pub mod images;
 pub mod import;
 pub mod inspect;
 pub mod kill;
 pub mod limits;
 pub mod load;
+pub mod login;
+pub mod logout;
 pub mod logs;
+pub mod manifest;
 pub mod parse;
 pub mod pause;
 pub mod ps;
 pub mod pull;
+pub mod push;
 pub mod rename;
 pub mod restart;
 pub mod rm;
 pub mod rmi;
 pub mod run;
 pub mod save;
+pub mod search;
 pub mod shared;
 pub mod start;
 pub mod stats;
 pub mod stop;
 pub mod suggest;
+pub mod system;
 pub mod tag;
 pub mod top;
 pub mod unpause;

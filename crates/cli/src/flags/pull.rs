@@ -1,10 +1,8 @@
 //! `brig pull`.
 //! The table that parser and help read, and the flags as typed values for `command/pull.rs`.
 
-use super::container::Fetch;
-use super::shared;
-use super::{Command, Example, Flag, Misuse, Parsed, Positional};
-use engine::images::PullPolicy;
+use super::{Command, Example, Flag, Misuse, Parsed, Positional, access, shared};
+use engine::images::{PullOptions, Reach};
 
 /// The command.
 pub static COMMAND: Command = Command {
@@ -13,8 +11,25 @@ pub static COMMAND: Command = Command {
     about: "Fetch an image from a registry",
     details: "",
     aliases: &["image pull"],
-    flags: &[&[shared::PLATFORM, Flag::switch("quiet", "Show no progress").short('q'), shared::TLS_VERIFY]],
-    absent: &["all-tags", "a", "disable-content-trust"],
+    flags: &[
+        &access::ACCESS,
+        &[
+            Flag::switch("all-tags", "Fetch all tags of the repository").short('a'),
+            shared::PLATFORM,
+            Flag::switch("quiet", "Show no progress").short('q'),
+        ],
+    ],
+    absent: &[
+        "arch",
+        "cert-dir",
+        "decryption-key",
+        "disable-content-trust",
+        "os",
+        "policy",
+        "retry",
+        "retry-delay",
+        "variant",
+    ],
     positional: Positional::exactly(1),
     flags_first: false,
     examples: &[
@@ -23,16 +38,27 @@ pub static COMMAND: Command = Command {
             about: "One from a registry without HTTPS",
             line: "brig pull --tls-verify=false registry.lan:5000/web",
         },
+        Example { about: "Everything that a repository has", line: "brig pull -a registry.lan:5000/web" },
     ],
 };
 
-/// What `pull` was asked for: always from the registry.
-pub fn read(parsed: &Parsed) -> Result<Fetch, Misuse> {
-    Ok(Fetch {
+/// What `pull` was asked for.
+pub struct Pull {
+    pub name: String,
+    pub all_tags: bool,
+    pub options: PullOptions,
+    pub reach: Reach,
+    pub quiet: bool,
+}
+
+/// Reads the flags.
+pub fn read(parsed: &Parsed) -> Result<Pull, Misuse> {
+    let platform = parsed.meaning("platform", shared::platform)?;
+    Ok(Pull {
         name: parsed.first(),
-        pull: PullPolicy::Always,
-        platform: parsed.meaning("platform", shared::platform)?,
-        insecure: parsed.switch("tls-verify") == Some(false),
+        all_tags: parsed.on("all-tags"),
+        options: PullOptions { platform, ..PullOptions::default() },
+        reach: access::read(parsed)?,
         quiet: parsed.on("quiet"),
     })
 }
@@ -43,8 +69,10 @@ mod tests {
     use crate::flags::parse::tests::words;
 
     #[test]
-    fn platform_and_tls() {
-        let fetch = read(&words(&COMMAND, "-q --tls-verify=false --platform linux/arm64 a").unwrap()).unwrap();
-        assert!(fetch.quiet && fetch.insecure && fetch.platform.is_some());
+    fn platform_and_access() {
+        let pull = read(&words(&COMMAND, "-qa --tls-verify=false --platform linux/arm64 --creds a:b c").unwrap());
+        let pull = pull.unwrap();
+        assert!(pull.quiet && pull.all_tags && pull.reach.unverified && pull.options.platform.is_some());
+        assert_eq!(pull.reach.access.user.map(|user| user.name).as_deref(), Some("a"));
     }
 }

@@ -39,10 +39,6 @@ pub const PLATFORM: Flag = Flag::value(
     "Choose the platform where there are several (os[/arch[/variant]], e.g. \"linux/arm64\")",
 );
 
-/// `--tls-verify`.
-pub const TLS_VERIFY: Flag =
-    Flag::switch("tls-verify", "Require HTTPS and a valid certificate from the registry; BRIG_INSECURE_REGISTRIES (HOST[:PORT], separated by commas) names registries that need neither").default("true");
-
 /// `-f` of lists.
 pub const LIST_FILTER: Flag = Flag::value("filter", "filter", "List only those that match (KEY=VALUE)").short('f');
 

@@ -4,6 +4,7 @@
 pub mod context;
 pub mod inspect;
 pub mod listing;
+pub mod progress;
 pub mod quote;
 pub mod sink;
 pub mod size;

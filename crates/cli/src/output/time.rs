@@ -38,6 +38,12 @@ pub fn listed(time: Timestamp) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} +0000 UTC")
 }
 
+/// `2026-11-22T18:39:16Z`, as `history` has it.
+pub fn rfc3339(time: Timestamp) -> String {
+    let (year, month, day, hour, minute, second) = time.civil();
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! Docker's filters over images: `dangling label before since reference until`.
 
 use crate::error::{Error, Result};
-use crate::filter::{Label, boolean};
+use crate::filter::{Label, boolean, moment};
 use image::{Image, Store};
 use spec::{Reference, Timestamp};
 
@@ -146,34 +146,6 @@ fn class(mut rest: &[u8]) -> Option<(Class, &[u8])> {
     }
 }
 
-/// RFC 3339, a day, seconds since 1970, or a Go duration before `now` (`24h`, `1h30m`).
-fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
-    if let Ok(time) = Timestamp::parse(text).or_else(|_| Timestamp::parse(&format!("{text}T00:00:00Z"))) {
-        return Some(time);
-    }
-    if let Ok(seconds) = text.parse::<i64>() {
-        return Some(Timestamp::from_seconds(seconds));
-    }
-    let mut nanoseconds = 0f64;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at(digits);
-        let length = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, after) = after.split_at(length);
-        let scale = match unit {
-            "h" => 3600e9,
-            "m" => 60e9,
-            "s" => 1e9,
-            "ms" => 1e6,
-            _ => return None,
-        };
-        nanoseconds += number.parse::<f64>().ok()? * scale;
-        rest = after;
-    }
-    (!text.is_empty()).then(|| Timestamp::from_nanoseconds(now.nanoseconds().saturating_sub(nanoseconds as i64)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,23 +181,6 @@ mod tests {
     }
 
     #[test]
-    fn moments() {
-        let now = Timestamp::from_seconds(1_000_000);
-        for (text, seconds) in [
-            ("1970-01-02T00:00:00Z", Some(86400)),
-            ("1970-01-02", Some(86400)),
-            ("500", Some(500)),
-            ("1h30m", Some(1_000_000 - 5400)),
-            ("1.5s", Some(999_998)),
-            ("", None),
-            ("h", None),
-            ("5x", None),
-        ] {
-            assert_eq!(moment(text, now).map(Timestamp::seconds), seconds, "{text}");
-        }
-    }
-
-    #[test]
     fn refusals() {
         for bad in ["x", "dangling=maybe", "size=1", "until=soon"] {
             assert!(Filters::parse(&[bad.to_owned()]).is_err(), "{bad}");
@@ -238,11 +193,6 @@ mod tests {
             // Many stars are slow by nature; the command line is the only one who gives patterns.
             prop_assume!(pattern.iter().filter(|b| **b == b'*').count() < 4);
             let _ = glob(&pattern, &text);
-        }
-
-        #[test]
-        fn moments_never_panic(text: String) {
-            let _ = moment(&text, Timestamp::EPOCH);
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::image::{Image, MANIFEST, digest};
-use super::process::wait_until;
+use super::process::{tool, wait_until};
 
 /// Debian's docker-registry with an empty store. Stopped when dropped.
 pub struct DockerRegistry {
@@ -19,15 +19,45 @@ pub struct DockerRegistry {
     pub address: String,
 }
 
+/// The user that [`DockerRegistry::start_locked`] knows, `name:password`.
+pub const USER: &str = "user:secret";
+/// The same in the form of htpasswd(1), by bcrypt with its lowest cost.
+const HTPASSWD: &str = "user:$2b$05$G7dqBUWAeBOLiaR3VnoT7ekciLO8j2W3jyCOCStHXTdtPK3SlE./e\n";
+
 impl DockerRegistry {
     /// Starts one that keeps its blobs in `dir`.
     pub fn start(dir: &Path) -> DockerRegistry {
+        DockerRegistry::start_with(dir, "", "")
+    }
+
+    /// Starts one with TLS and a user. `dir/registries.toml` says which certificate to trust, for BRIG_REGISTRIES.
+    pub fn start_locked(dir: &Path) -> DockerRegistry {
+        let at = |name: &str| dir.join(name).display().to_string();
+        let openssl = |line: &str| tool("openssl", &line.split(' ').collect::<Vec<_>>());
+        let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -sha256";
+        openssl(&format!("req -x509 {key} -keyout {} -out {} -days 2 -subj /CN=ours", at("ca.key"), at("ca.crt")));
+        openssl(&format!("req {key} -keyout {} -out {} -subj /CN=127.0.0.1", at("server.key"), at("server.csr")));
+        super::image::write(dir, "server.ext", b"subjectAltName=IP:127.0.0.1,DNS:localhost\n");
+        let (csr, crt, ext) = (at("server.csr"), at("server.crt"), at("server.ext"));
+        let ca = format!("-CA {} -CAkey {} -CAcreateserial", at("ca.crt"), at("ca.key"));
+        openssl(&format!("x509 -req -in {csr} -out {crt} {ca} -days 2 -extfile {ext}"));
+        let htpasswd = super::image::write(dir, "htpasswd", HTPASSWD.as_bytes());
+        let tls = format!(", tls: {{certificate: {crt}, key: {}}}", at("server.key"));
+        let auth = format!("auth: {{htpasswd: {{realm: here, path: {htpasswd}}}}}\n");
+        let registry = DockerRegistry::start_with(dir, &tls, &auth);
+        let trust = format!("[[registry]]\nname = \"{}\"\nca = [\"{}\"]\n", registry.address, at("ca.crt"));
+        super::image::write(dir, "registries.toml", trust.as_bytes());
+        registry
+    }
+
+    /// `http` and `more` are added to its file of configuration.
+    fn start_with(dir: &Path, http: &str, more: &str) -> DockerRegistry {
         // Another program may take the port between the two: then the registry does not come up, and we try another.
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
             let config = format!(
                 "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {0}}}, delete: {{enabled: true}}}}\n\
-                 http: {{addr: '127.0.0.1:{port}'}}\n",
+                 http: {{addr: '127.0.0.1:{port}'{http}}}\n{more}",
                 dir.join("registry").display()
             );
             let path = super::image::write(dir, "registry.yml", config.as_bytes());

@@ -1,0 +1,87 @@
+//! `image check --repair`: what `image::check` has found damaged is brought anew from where the image came from, and
+//! nothing else is. Parts that no registry gives stay as they are.
+
+use super::registries::Reach;
+use crate::engine::Engine;
+use crate::error::Result;
+use image::check::{Owner, Part, Report};
+use registry::PullOptions;
+use spec::Reference;
+
+/// Manifest, configuration, layers.
+const ROUNDS: usize = 3;
+
+/// What became of a damaged image.
+#[derive(Debug)]
+pub struct Repair {
+    pub image: Owner,
+    /// Why it is still damaged; `None` if it is whole.
+    pub failure: Option<String>,
+}
+
+/// Checks the store; see `image::check`.
+pub fn check(engine: &Engine, progress: &mut dyn FnMut(&Part)) -> Result<Report> {
+    Ok(engine.store().check(progress)?)
+}
+
+/// Brings the damaged parts of each image anew, and gives what the store is like then. The layers of running containers
+/// stay with them.
+pub fn repair(engine: &Engine, reach: &Reach, report: &Report) -> Result<(Vec<Repair>, Report)> {
+    let mut repairs: Vec<Repair> = Vec::new();
+    let mut now: Option<Report> = None;
+    // What a manifest or a configuration names can be looked at only when that is whole again.
+    for _ in 0..ROUNDS {
+        let failed = |owner: &Owner| {
+            repairs.iter().any(|repair| repair.image.manifest == owner.manifest && repair.failure.is_some())
+        };
+        let damages = &now.as_ref().unwrap_or(report).damages;
+        let mut owners: Vec<&Owner> = Vec::new();
+        for owner in damages.iter().flat_map(|damage| &damage.images) {
+            if !failed(owner) && !owners.contains(&owner) {
+                owners.push(owner);
+            }
+        }
+        if owners.is_empty() {
+            break;
+        }
+        let owners: Vec<Owner> = owners.into_iter().cloned().collect();
+        for owner in &owners {
+            let parts = damages.iter().filter(|damage| damage.images.contains(owner)).map(|damage| &damage.part);
+            let failure = repair_one(engine, reach, owner, &parts.collect::<Vec<_>>())?;
+            repairs.retain(|repair| repair.image.manifest != owner.manifest);
+            repairs.push(Repair { image: owner.clone(), failure });
+        }
+        now = Some(check(engine, &mut |_| ())?);
+    }
+    let now = match now {
+        Some(now) => now,
+        None => check(engine, &mut |_| ())?,
+    };
+    Ok((repairs, now))
+}
+
+/// Why it could not be done.
+fn repair_one(engine: &Engine, reach: &Reach, owner: &Owner, parts: &[&Part]) -> Result<Option<String>> {
+    let sources: Vec<&Reference> = owner.names.iter().filter(|name| name.digest().is_some()).collect();
+    if sources.is_empty() {
+        return Ok(Some("nothing says where it came from: load it or pull it again".to_owned()));
+    }
+    // What an earlier image shared with this one is whole by now: it is fetched once more, which does no harm.
+    let _aside = engine.store().set_aside(parts.iter().copied())?;
+    let mut failures = Vec::new();
+    for source in sources {
+        // By the manifest's own digest, so that the platform does not matter.
+        let exact = source.with_digest(owner.manifest.clone());
+        let session = reach.session(&[exact.registry()])?;
+        match registry::pull(&session, engine.store(), &exact, &PullOptions::default(), &mut |_| ()) {
+            Ok(_) => {
+                if !owner.names.contains(&exact) {
+                    engine.store().untag(&exact)?;
+                }
+                return Ok(None);
+            }
+            Err(error) => failures.push(format!("{}: {error}", source.familiar())),
+        }
+    }
+    Ok(Some(failures.join("; ")))
+}
