@@ -47,7 +47,7 @@ fn kinds_modes_and_times() {
     let times = (su.mtime(), su.mtime_nsec());
     assert_eq!((su.mode(), su.uid(), su.gid(), times, su.nlink()), (0o106_755, 100_000, 1001, (-1_000_000_000, 5), 3));
     assert_eq!((stat("bin/sudo2").ino(), stat("bin").mtime(), stat("").ino()), (su.ino(), 999_999_999, 64));
-    let listed = xattr::list_at(&File::open(mounted.path().join("bin")).unwrap(), "ping".as_ref()).unwrap();
+    let listed = xattr::list_at(File::open(mounted.path().join("bin")).unwrap(), "ping".as_ref()).unwrap();
     assert_eq!(listed, [(c"security.capability".into(), capability), (c"user.note".into(), vec![7; 5000])]);
     assert_eq!(std::fs::read(mounted.path().join("bin/ping")).unwrap(), b"p");
     assert_eq!(std::fs::read_link(mounted.path().join("link")).unwrap(), Path::new("/etc/passwd"));

@@ -60,7 +60,7 @@ fn seen(full: &Path, metadata: &std::fs::Metadata, first: PathBuf) -> Seen {
         Some(name) if !full.starts_with("/proc") || full.components().count() > 5 => (full.parent().unwrap(), name),
         _ => (full, ".".as_ref()),
     };
-    let mut xattrs = kernel::xattr::list_at(&File::open(directory).unwrap(), name).unwrap();
+    let mut xattrs = kernel::xattr::list_at(File::open(directory).unwrap(), name).unwrap();
     xattrs.sort();
     Seen {
         mode: metadata.mode(),
