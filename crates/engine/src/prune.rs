@@ -51,7 +51,7 @@ impl Filters {
     }
 }
 
-/// Removes containers that do not run. Returns the bytes on the disk that this freed.
+/// Removes containers that do not run. Returns how many bytes they had written.
 pub fn containers(engine: &Engine, filters: &Filters) -> Result<(Vec<ContainerId>, u64)> {
     let (mut removed, mut freed) = (Vec::new(), 0_u64);
     for container in crate::list::all(engine)? {
@@ -59,8 +59,8 @@ pub fn containers(engine: &Engine, filters: &Filters) -> Result<(Vec<ContainerId
         if !stopped || !filters.matches(Some(container.record.created), &container.record.process.labels) {
             continue;
         }
-        // Measured while it is there; what cannot be measured is removed all the same.
-        let bytes = kernel::disk::allocated_bytes(&container.upper(engine)).unwrap_or(0);
+        // As docker, by the lengths of files; measured while they are there.
+        let bytes = crate::volumes::size_bytes(&container.upper(engine));
         let id = container.id().clone();
         match lifecycle::remove(engine, &container, Remove { force: false, volumes: false }) {
             Ok(()) => {

@@ -394,7 +394,7 @@ fn sweep(engine: &Engine) {
 }
 
 /// The lengths of all files; what cannot be read counts nothing. Files with holes may be as long as they like.
-fn size_bytes(directory: &Path) -> u64 {
+pub(crate) fn size_bytes(directory: &Path) -> u64 {
     let mut total = 0u64;
     let mut todo = vec![directory.to_owned()];
     while let Some(directory) = todo.pop() {

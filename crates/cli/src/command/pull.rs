@@ -61,7 +61,8 @@ pub fn ensure(engine: &Engine, asked: &Fetch) -> Result<String, Failure> {
     }
     let mut board = Board::stderr(asked.quiet);
     if asked.pull == PullPolicy::Missing {
-        board.say(&format!("Unable to find image '{}' locally", asked.name));
+        let name = Reference::parse(&asked.name).map_or_else(|_| asked.name.clone(), |name| name.familiar());
+        board.say(&format!("Unable to find image '{name}' locally"));
     }
     let options = PullOptions { platform: asked.platform.clone(), ..PullOptions::default() };
     let progress = &mut |name: &Reference, progress: Progress<'_>| show(&mut board, name, progress);
