@@ -22,20 +22,20 @@ pub fn set(fd: impl AsFd, key: &CStr, value: &[u8]) -> Result<()> {
 
 /// Sets an attribute of `name` in `directory`; a link gets it itself.
 pub fn set_at(directory: impl AsFd, name: &OsStr, key: &CStr, value: &[u8]) -> Result<()> {
-    let path = through_proc(directory, name);
+    let path = through_proc(&directory, name);
     rustix::fs::lsetxattr(&path, key, value, XattrFlags::empty()).during_at("set attribute", key_path(key))
 }
 
 /// The value of an attribute of `name` in `directory`, or `None` when it has none.
 pub fn get_at(directory: impl AsFd, name: &OsStr, key: &CStr) -> Result<Option<Vec<u8>>> {
-    let path = through_proc(directory, name);
+    let path = through_proc(&directory, name);
     get_path(&path, key).during_at("read attribute", key_path(key))
 }
 
 /// All attributes of `name` in `directory` with their values, sorted by name. Empty where the
 /// file system has no attributes.
 pub fn list_at(directory: impl AsFd, name: &OsStr) -> Result<Vec<(CString, Vec<u8>)>> {
-    let path = through_proc(directory, name);
+    let path = through_proc(&directory, name);
     let mut found = Vec::new();
     for key in list_path(&path).during_at("list attributes of", name)? {
         if let Some(value) = get_path(&path, &key).during_at("read attribute", key_path(&key))? {
@@ -46,7 +46,8 @@ pub fn list_at(directory: impl AsFd, name: &OsStr) -> Result<Vec<(CString, Vec<u
     Ok(found)
 }
 
-fn through_proc(directory: impl AsFd, name: &OsStr) -> PathBuf {
+/// Good for as long as the caller keeps `directory`.
+fn through_proc(directory: &impl AsFd, name: &OsStr) -> PathBuf {
     let mut path = PathBuf::from(format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd()));
     path.push(name);
     path
