@@ -12,8 +12,8 @@ use super::output::Output;
 use crate::error::{Error, Result};
 use std::io::{self, Read, Write};
 
-/// Headers are so alike that more effort gains little: 10,000 of them take some 100 KiB at any level.
-const LEVEL: i32 = 3;
+/// Headers are so alike that more effort gains little.
+const LEVEL: i32 = 1;
 /// Memory that the compressed form may take, in bytes. An honest archive needs a thousandth of it.
 const SIZE_MAX: usize = 1 << 30;
 

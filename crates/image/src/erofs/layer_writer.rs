@@ -14,18 +14,20 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(super) struct LayerWriter {
     tree: Tree,
     data: DataWriter,
+    /// The directory of the last entry: the next one is mostly in the same.
+    parent: Option<(PathBuf, Id)>,
     size: u64,
     is_first: bool,
 }
 
 impl LayerWriter {
     pub(super) fn new(file: File) -> Result<LayerWriter> {
-        Ok(LayerWriter { tree: Tree::new(), data: DataWriter::new(file)?, size: 0, is_first: true })
+        Ok(LayerWriter { tree: Tree::new(), data: DataWriter::new(file)?, parent: None, size: 0, is_first: true })
     }
 
     pub(super) fn entry(&mut self, entry: &Entry, input: &mut Input<'_>) -> Result<()> {
@@ -48,20 +50,38 @@ impl LayerWriter {
         };
         let parent_path = path.parent().unwrap_or(Path::new(""));
         if let Some(asked) = whiteout(name)? {
-            let parent = self.tree.create_directory(parent_path)?;
+            let parent = self.parent(parent_path)?;
             return self.whiteout(parent, &asked, entry);
         }
         match entry.kind {
             Kind::Directory => {
-                let parent = self.tree.create_directory(parent_path)?;
+                let parent = self.parent(parent_path)?;
                 self.make_directory(parent, name.as_bytes(), entry)
             }
             Kind::Hardlink => self.make_link(parent_path, name.as_bytes(), entry),
             _ => {
-                let parent = self.tree.create_directory(parent_path)?;
+                let parent = self.parent(parent_path)?;
                 self.make_other(parent, name.as_bytes(), entry, input)
             }
         }
+    }
+
+    /// Creates what the archive does not mention.
+    fn parent(&mut self, path: &Path) -> Result<Id> {
+        if let Some((known, id)) = &self.parent
+            && known == path
+        {
+            return Ok(*id);
+        }
+        let id = self.tree.create_directory(path)?;
+        self.parent = Some((path.to_owned(), id));
+        Ok(id)
+    }
+
+    /// Takes a name away, and what was known of paths, which may have led through it.
+    fn unlink(&mut self, directory: Id, name: &[u8]) {
+        self.tree.unlink(directory, name);
+        self.parent = None;
     }
 
     fn root_itself(&mut self, entry: &Entry) -> Result<()> {
@@ -79,7 +99,7 @@ impl LayerWriter {
             }
             // A whiteout of the same layer: what is below must stay hidden.
             hides = self.is_whiteout(existing);
-            self.tree.unlink(parent, name);
+            self.unlink(parent, name);
         }
         let id = self.tree.add(directory(attributes_of(entry)))?;
         self.tree.link(parent, name, id)?;
@@ -102,7 +122,7 @@ impl LayerWriter {
 
     fn make_other(&mut self, parent: Id, name: &[u8], entry: &Entry, input: &mut Input<'_>) -> Result<()> {
         if self.tree.lookup(parent, name).is_some() {
-            self.tree.unlink(parent, name);
+            self.unlink(parent, name);
         }
         let mut attributes = attributes_of(entry);
         let mut xattrs = Xattrs::default();
@@ -135,13 +155,13 @@ impl LayerWriter {
             Some(name) => tree.lookup(target_parent, name.as_bytes()),
             None => Some(ROOT),
         };
-        let parent = self.tree.create_directory(parent_path)?;
+        let parent = self.parent(parent_path)?;
         let Some(id) = source(&self.tree) else { return fail(Errno::NOENT) };
         if let Some(existing) = self.tree.lookup(parent, name) {
             if existing == id {
                 return Ok(());
             }
-            self.tree.unlink(parent, name);
+            self.unlink(parent, name);
         }
         // What has just been replaced may have held the source.
         match source(&self.tree) {
