@@ -182,17 +182,19 @@ fn time(text: &[u8]) -> Option<(i64, u32)> {
         _ => (false, text),
     };
     let mut parts = digits.splitn(2, |&b| b == b'.');
-    let seconds = i64::try_from(decimal(parts.next()?)?).ok()?;
+    let seconds = decimal(parts.next()?)?;
     let mut nanoseconds = 0;
     let mut unit = 100_000_000;
     for digit in parts.next().unwrap_or_default() {
         nanoseconds += u32::from(digit.is_ascii_digit().then(|| digit - b'0')?) * unit;
         unit /= 10;
     }
+    // There is one more second before 1970 than after.
+    let before = 0_i64.checked_sub_unsigned(seconds);
     match (negative, nanoseconds) {
-        (false, nanoseconds) => Some((seconds, nanoseconds)),
-        (true, 0) => Some((-seconds, 0)),
-        (true, nanoseconds) => Some((-seconds - 1, 1_000_000_000 - nanoseconds)),
+        (false, nanoseconds) => Some((i64::try_from(seconds).ok()?, nanoseconds)),
+        (true, 0) => Some((before?, 0)),
+        (true, nanoseconds) => Some((before?.checked_sub(1)?, 1_000_000_000 - nanoseconds)),
     }
 }
 
@@ -248,11 +250,15 @@ mod tests {
             ("1.5", (1, 500_000_000)),
             ("-1.25", (-2, 750_000_000)),
             ("-3", (-3, 0)),
+            ("9223372036854775807", (i64::MAX, 0)),
+            ("-9223372036854775808", (i64::MIN, 0)),
         ] {
             assert_eq!(time(text.as_bytes()), Some(value), "{text}");
             assert_eq!(time_text(value), text);
         }
-        for text in ["", "-", "1.x", "x", "1.2.3", "99999999999999999999"] {
+        for text in
+            ["", "-", "1.x", "x", "1.2.3", "9223372036854775808", "-9223372036854775808.1", "99999999999999999999"]
+        {
             assert_eq!(time(text.as_bytes()), None, "{text}");
         }
     }
