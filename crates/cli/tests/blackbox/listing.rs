@@ -268,7 +268,8 @@ fn stats_once() {
     assert_eq!(json["Container"].as_str(), Some("box"));
     let mut stream = brig.command("stats --format '{{.Name}}'").start();
     stream.wait_for("box");
-    stream.signal("INT");
+    // Not ctrl-c's signal: who was started in the background by a shell has it ignored.
+    stream.signal("TERM");
     stream.wait();
 }
 
