@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    brig_fuzz::mutate(data, size, max_size, seed)
+    brig_fuzz::mutate_or_compress(data, size, max_size, seed)
 });
 
 /// Whether the writer can say all that the entry says: not where holes are, and not that a file has a directory's name.

@@ -1,25 +1,13 @@
 //! Small archives that the fuzzer starts from: one for each thing that archives can say.
 
-use crate::archive::{Entry, join, record};
+use crate::archive::{Entry, record};
 use crate::random::Random;
-use image::compress::GzipWriter;
-use std::io::Write;
 
-/// One of the archives, sometimes compressed.
-pub fn any(random: &mut Random) -> Vec<u8> {
-    let seeds = [plain, link_chain, whiteouts, long_names, extended, sparse_old, sparse_listed, sparse_in_data];
-    let archive = join(&random.pick(&seeds)(), &[0; 1024]);
-    match random.below(8) {
-        0 => gzip(&archive),
-        1 => zstd::encode_all(archive.as_slice(), 1).expect("memory does not fail"),
-        _ => archive,
-    }
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut writer = GzipWriter::new(Vec::new());
-    writer.write_all(bytes).expect("memory does not fail");
-    writer.finish().expect("memory does not fail")
+/// One of the archives.
+pub fn any(random: &mut Random) -> Vec<Entry> {
+    let seeds =
+        [plain, link_chain, whiteouts, long_names, extended, attributes, sparse_old, sparse_listed, sparse_in_data];
+    random.pick(&seeds)()
 }
 
 fn link(kind: u8, name: &[u8], target: &[u8]) -> Entry {
@@ -82,6 +70,28 @@ fn extended() -> Vec<Entry> {
         Entry::new(b'0', b"f", b"abc"),
         pax(b'x', &numbers),
         Entry::new(b'0', b"g", b"abc"),
+    ]
+}
+
+fn attributes() -> Vec<Entry> {
+    const ACL: &[u8] = b"SCHILY.xattr.system.posix_acl_access=\x02\0\0\0";
+    let rights: [[u8; 8]; 5] = [
+        [1, 0, 7, 0, 0xff, 0xff, 0xff, 0xff],
+        [2, 0, 5, 0, 0xe8, 3, 0, 0],
+        [4, 0, 4, 0, 0xff, 0xff, 0xff, 0xff],
+        [0x10, 0, 5, 0, 0xff, 0xff, 0xff, 0xff],
+        [0x20, 0, 0, 0, 0xff, 0xff, 0xff, 0xff],
+    ];
+    let acl = [ACL, rights.as_flattened()].concat();
+    let default = [&b"SCHILY.xattr.system.posix_acl_default=\x02\0\0\0"[..], rights.as_flattened()].concat();
+    let capability = [&b"SCHILY.xattr.security.capability=\x01\0\0\x02"[..], &[0; 16]].concat();
+    vec![
+        pax(b'x', &[&acl, &default, b"SCHILY.xattr.trusted.overlay.opaque=y", b"SCHILY.xattr.user.a=1"]),
+        Entry::new(b'5', b"d", b"").with(100, b"0000755\0"),
+        pax(b'x', &[&capability, &acl, b"SCHILY.xattr.user.b=2", b"SCHILY.xattr.user.a=1"]),
+        Entry::new(b'0', b"d/f", b"x").with(100, b"0000755\0"),
+        pax(b'x', &[b"SCHILY.xattr.trusted.a=1", b"SCHILY.xattr.strange=1"]),
+        link(b'2', b"s", b"d"),
     ]
 }
 
