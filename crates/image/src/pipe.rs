@@ -2,25 +2,35 @@
 //! pipe(2), so that a reader who gives up is an error to the writer and never a signal.
 
 use std::io::{self, Read, Write};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{self, Receiver, SyncSender, channel, sync_channel};
 
 /// Bytes that travel at once.
-pub(crate) const CHUNK_BYTES: usize = 256 << 10;
+const CHUNK_BYTES: usize = 256 << 10;
 /// How many chunks may wait: the reader must not lag behind by more memory than this.
 const CHUNKS_MAX: usize = 8;
 
 pub(crate) fn pipe() -> (Sender, Receiving) {
     let (sender, receiver) = sync_channel(CHUNKS_MAX);
-    let sender = Sender { sender, chunk: Vec::with_capacity(CHUNK_BYTES) };
-    (sender, Receiving { receiver, chunk: Vec::new(), used: 0 })
+    // Chunks go round: of new memory every page would be mapped and zeroed anew.
+    let (give_back, returned) = channel();
+    let sender = Sender { sender, returned, chunk: Vec::with_capacity(CHUNK_BYTES) };
+    (sender, Receiving { receiver, give_back, chunk: Vec::new(), used: 0 })
 }
 
 pub(crate) struct Sender {
     sender: SyncSender<Vec<u8>>,
+    returned: Receiver<Vec<u8>>,
     chunk: Vec<u8>,
 }
 
 impl Sender {
+    /// A chunk to be filled and sent, with whatever was in it before.
+    pub(crate) fn chunk(&self) -> Vec<u8> {
+        let mut chunk = self.returned.try_recv().unwrap_or_default();
+        chunk.resize(CHUNK_BYTES, 0);
+        chunk
+    }
+
     /// Passes a whole chunk on; it is an error when nobody reads any more.
     pub(crate) fn send(&self, chunk: Vec<u8>) -> io::Result<()> {
         self.sender.send(chunk).map_err(|_| io::ErrorKind::BrokenPipe.into())
@@ -42,7 +52,9 @@ impl Write for Sender {
         if self.chunk.is_empty() {
             return Ok(());
         }
-        let chunk = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK_BYTES));
+        let mut next = self.returned.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK_BYTES));
+        next.clear();
+        let chunk = std::mem::replace(&mut self.chunk, next);
         self.send(chunk)
     }
 }
@@ -50,6 +62,7 @@ impl Write for Sender {
 /// Ends when the sender is dropped.
 pub(crate) struct Receiving {
     receiver: Receiver<Vec<u8>>,
+    give_back: mpsc::Sender<Vec<u8>>,
     chunk: Vec<u8>,
     used: usize,
 }
@@ -58,7 +71,12 @@ impl Read for Receiving {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.used == self.chunk.len() {
             match self.receiver.recv() {
-                Ok(chunk) => (self.chunk, self.used) = (chunk, 0),
+                Ok(chunk) => {
+                    let old = std::mem::replace(&mut self.chunk, chunk);
+                    self.used = 0;
+                    // Nobody sends any more: then it is of no use.
+                    let _ = self.give_back.send(old);
+                }
                 Err(_) => return Ok(0),
             }
         }

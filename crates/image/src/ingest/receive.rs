@@ -10,7 +10,7 @@ use crate::compress::{self, Compression};
 use crate::erofs::Unsealed;
 use crate::error::{Error, Result};
 use crate::layer::{self, Form, Layer};
-use crate::pipe::{CHUNK_BYTES, pipe};
+use crate::pipe::{Sender, pipe};
 use spec::Digest;
 use spec::digest::Algorithm;
 use spec::image::{Descriptor, media_type};
@@ -120,8 +120,7 @@ impl Order<'_> {
         let archive = Hashing { input: receiver, hasher, count: 0 };
         std::thread::scope(|scope| {
             let writer = scope.spawn(move || make(self.form, &self.home, archive));
-            let outcome = decompress(tee, &start[..count], &what, |chunk| sender.send(chunk).is_ok());
-            drop(sender);
+            let outcome = decompress(tee, &start[..count], &what, sender);
             let made = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             outcome?;
             let (made, diff_id, archive_length) = made.map_err(|error| match error {
@@ -158,13 +157,13 @@ fn make<R: Read>(form: Form, home: &Path, mut archive: Hashing<R>) -> Result<(Ma
     Ok((made, archive.hasher.map(Hasher::finish), archive.count))
 }
 
-/// Passes on the uncompressed bytes in chunks until they end, or `pass` says no.
-fn decompress(tee: &mut Tee<'_>, start: &[u8], what: &str, pass: impl Fn(Vec<u8>) -> bool) -> Result<()> {
+/// Passes on the uncompressed bytes in chunks until they end.
+fn decompress(tee: &mut Tee<'_>, start: &[u8], what: &str, sender: Sender) -> Result<()> {
     let arrived = tee.arrived;
     let mut input = compress::Decoder::new(start.chain(&mut *tee)).map_err(|why| Error::invalid(what, why))?;
     let mut total = 0;
     loop {
-        let mut chunk = vec![0; CHUNK_BYTES];
+        let mut chunk = sender.chunk();
         match fill(&mut input, &mut chunk) {
             Ok(0) => return Ok(()),
             Ok(count) => chunk.truncate(count),
@@ -177,7 +176,7 @@ fn decompress(tee: &mut Tee<'_>, start: &[u8], what: &str, pass: impl Fn(Vec<u8>
             return Err(Error::invalid(what, why));
         }
         // The writer ends early only when it has failed.
-        if !pass(chunk) {
+        if sender.send(chunk).is_err() {
             return Ok(());
         }
     }
