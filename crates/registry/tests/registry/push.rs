@@ -350,3 +350,22 @@ fn an_upload_elsewhere_goes_without_the_login() {
     assert!(memory.manifest("x", "latest").is_some());
     assert!(storage.requests().iter().any(|request| request.method == "PATCH"));
 }
+
+#[test]
+fn redirects_of_uploads_keep_the_body_or_are_refused() {
+    let stocked = Stocked::new(&Fixture::new(&[100]));
+    for (status, arrives) in [(307, true), (308, true), (301, false), (303, false)] {
+        let memory = Memory::default();
+        let inner = memory.clone();
+        let server = Server::start(move |request| match request.path.strip_prefix("/there") {
+            Some(path) => inner.reply(&request.at(path)),
+            None if request.method == "PUT" => {
+                Reply::new(status, "").with("location", format!("/there{}", request.path))
+            }
+            None => inner.reply(request),
+        });
+        let outcome = stocked.push(&format!("{}/x", server.authority), &PushOptions::default());
+        assert_eq!(outcome.is_ok(), arrives, "{status}: {outcome:?}");
+        assert_eq!(memory.manifest("x", "latest").is_some(), arrives);
+    }
+}
