@@ -12,23 +12,11 @@ pub const BLOCK_BYTES: usize = 256 << 10;
 /// How far back deflate can refer.
 pub const WINDOW_BYTES: usize = 32 << 10;
 
-/// What deflates the blocks of one thread, one after the other.
-pub struct Deflate(Compress);
-
-impl Deflate {
-    /// Level 1 to 9.
-    pub fn new(level: u32) -> Deflate {
-        Deflate(Compress::new(flate2::Compression::new(level), false))
-    }
-
-    /// Deflates a block; nothing of the one before has any influence.
-    pub fn compress(&mut self, block: &Block) -> io::Result<Compressed> {
-        self.0.reset();
-        compress(&mut self.0, block)
-    }
-}
-
-fn compress(deflate: &mut Compress, block: &Block) -> io::Result<Compressed> {
+/// Deflates one block.
+pub fn compress(block: &Block, level: u32) -> io::Result<Compressed> {
+    // New for every block. One that is reset keeps traces of what it saw before, and with them the bytes would depend on
+    // which thread took which block.
+    let mut deflate = Compress::new(flate2::Compression::new(level), false);
     if !block.before.is_empty() {
         deflate.set_dictionary(&block.before).map_err(io::Error::other)?;
     }
