@@ -249,9 +249,8 @@ fn a_registry_with_tls_users_and_client_certificates() {
         format!("tls: {{certificate: {}, key: {}, clientcas: [{}]}}", at("server.crt"), at("server.key"), at("ca.crt"));
     let Some(registry) = Registry::start_with(&place, Some(HTPASSWD), &tls) else { return };
     let name = format!("{}/team/app:1", registry.authority);
-    let source = place.path().join("source");
-    fs::create_dir(&source).unwrap();
-    let plain = Registry::start(&Place::new(), None).expect("it started a moment ago");
+    let shelf = Place::new();
+    let plain = Registry::start(&shelf, None).expect("it started a moment ago");
     plain.push(&layout_of_one(&place, "app", &Fixture::new(&[300_000, 7])), "app", &[]);
     place.pull_as(&format!("{}/app", plain.authority), &PullOptions::default()).unwrap();
     let hosts = |more: &str| {
