@@ -56,6 +56,7 @@ pub fn create(engine: &Engine, record: &Record, rootfs: &Root, run: &Path, joine
             },
             ..Linux::default()
         }),
+        ..Spec::default()
     })
 }
 
@@ -76,6 +77,7 @@ fn process(record: &Record, user: &Resolved) -> Result<Process> {
         rlimits: security::rlimits(&options.resources)?,
         no_new_privileges: options.security.no_new_privileges,
         oom_score_adj: options.resources.oom_score_adj,
+        ..Process::default()
     })
 }
 

@@ -29,8 +29,8 @@ pub fn default_profile(capabilities: u64, kernel_version: (u32, u32)) -> Seccomp
         default_action: action_name(OTHERWISE).to_owned(),
         default_errno_ret: errno(OTHERWISE),
         architectures: machine.family().iter().map(|a| architecture_name(*a).to_owned()).collect(),
-        flags: Vec::new(),
         syscalls: groups(machine, capabilities, kernel_version).map(rule).collect(),
+        ..Seccomp::default()
     }
 }
 

@@ -8,7 +8,7 @@ pub fn resources(resources: &spec::runtime::Resources) -> Resources {
     Resources {
         memory: resources.memory.as_ref().map(memory).unwrap_or_default(),
         cpu: resources.cpu.as_ref().map(cpu).unwrap_or_default(),
-        pids_max: resources.pids.as_ref().and_then(|pids| limit(Some(pids.limit))),
+        pids_max: resources.pids.as_ref().and_then(|pids| limit(pids.limit)),
         blkio_weight: resources.block_io.as_ref().and_then(|block_io| block_io.weight).filter(|weight| *weight != 0),
         devices: resources.devices.iter().map(device_rule).collect(),
         unified: resources.unified.iter().map(|(file, value)| (file.clone(), value.clone())).collect(),
@@ -76,8 +76,8 @@ mod tests {
         let zeroes = oci::Resources {
             memory: Some(oci::Memory { limit: Some(0), swap: Some(0), ..oci::Memory::default() }),
             cpu: Some(oci::Cpu { shares: Some(0), quota: Some(0), period: Some(0), ..oci::Cpu::default() }),
-            pids: Some(oci::Pids { limit: 0 }),
-            block_io: Some(oci::BlockIo { weight: Some(0) }),
+            pids: Some(oci::Pids { limit: Some(0) }),
+            block_io: Some(oci::BlockIo { weight: Some(0), ..oci::BlockIo::default() }),
             ..oci::Resources::default()
         };
         assert_eq!(resources(&zeroes), Resources::default());
@@ -87,7 +87,7 @@ mod tests {
     fn negative_is_unlimited() {
         let asked = oci::Resources {
             memory: Some(oci::Memory { limit: Some(1 << 20), swap: Some(-1), ..oci::Memory::default() }),
-            pids: Some(oci::Pids { limit: -1 }),
+            pids: Some(oci::Pids { limit: Some(-1) }),
             ..oci::Resources::default()
         };
         let converted = resources(&asked);

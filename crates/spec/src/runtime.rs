@@ -1,23 +1,40 @@
-//! `config.json` of the OCI runtime specification 1.2, the part for Linux.
+//! `config.json` of the OCI runtime specification 1.3, the part for Linux, without loss: what a
+//! document says of Linux is in the value, and written again as it was.
 //!
-//! `engine/oci_spec.rs` creates these values and `runtime` reads them; both sides work on the
-//! structs, JSON is only written for others to read. Absent fields are `None` or empty and are
-//! left out of the JSON, as the specification wants.
+//! `engine/oci_spec.rs` creates these values, `oci` reads them from bundles, and `runtime` carries
+//! them out. Absent fields are `None` or empty and are left out of the JSON; unknown fields are
+//! ignored, as the specification wants (config.md, extensibility).
+
+mod linux;
+mod resources;
+mod seccomp;
+mod state;
+
+pub use linux::{
+    Device, IdMapping, IntelRdt, Linux, MemoryPolicy, Namespace, NamespaceKind, NetDevice, Personality, TimeOffset,
+};
+pub use resources::{
+    BlockIo, Cpu, DeviceRule, HugepageLimit, InterfacePriority, Memory, NetworkClass, Pids, Rdma, Resources,
+    ThrottleDevice, WeightDevice,
+};
+pub use seccomp::{Seccomp, SeccompArg, SeccompRule};
+pub use state::{ContainerProcessState, State, Status};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The version this crate writes into `ociVersion`.
-pub const VERSION: &str = "1.2.0";
+pub const VERSION: &str = "1.3.0";
 
 /// A whole `config.json` (config.md).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Spec {
     pub oci_version: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<Root>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hostname: String,
@@ -25,34 +42,90 @@ pub struct Spec {
     pub domainname: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Hooks>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linux: Option<Linux>,
 }
 
+impl Spec {
+    /// From the text of a `config.json`.
+    pub fn parse(text: &[u8]) -> serde_json::Result<Spec> {
+        parse(text)
+    }
+}
+
+/// Any document of this module from its text. A `null` counts as an absent field, as it does for
+/// the programs that write these documents with `null` for an empty list.
+pub fn parse<T: for<'a> Deserialize<'a>>(text: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(text).or_else(|error| {
+        // Rare, so that the usual document is read once.
+        let mut value: Value = serde_json::from_slice(text)?;
+        if !drop_nulls(&mut value) {
+            return Err(error);
+        }
+        serde_json::from_value(value)
+    })
+}
+
+/// True when there was one.
+fn drop_nulls(value: &mut Value) -> bool {
+    match value {
+        Value::Object(fields) => {
+            let count = fields.len();
+            fields.retain(|_, field| !field.is_null());
+            let dropped = fields.len() != count;
+            fields.values_mut().fold(dropped, |dropped, field| drop_nulls(field) | dropped)
+        }
+        Value::Array(items) => items.iter_mut().fold(false, |dropped, item| drop_nulls(item) | dropped),
+        _ => false,
+    }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// `process`: what is executed and as whom.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Process {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub terminal: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub console_size: Option<ConsoleSize>,
     #[serde(default)]
     pub user: User,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
+    #[serde(default)]
     pub cwd: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Capabilities>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rlimits: Vec<Rlimit>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub no_new_privileges: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub apparmor_profile: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oom_score_adj: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduler: Option<Scheduler>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub selinux_label: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub io_priority: Option<IoPriority>,
+    #[serde(rename = "execCPUAffinity", default, skip_serializing_if = "Option::is_none")]
+    pub exec_cpu_affinity: Option<CpuAffinity>,
 }
 
 /// Size of the terminal in characters.
@@ -65,9 +138,11 @@ pub struct ConsoleSize {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
+    #[serde(default)]
     pub uid: u32,
+    #[serde(default)]
     pub gid: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub umask: Option<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub additional_gids: Vec<u32>,
@@ -75,6 +150,7 @@ pub struct User {
 
 /// Names such as `CAP_CHOWN`, one list per set of capabilities(7).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Capabilities {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bounding: Vec<String>,
@@ -89,7 +165,7 @@ pub struct Capabilities {
 }
 
 /// `type` is a name such as `RLIMIT_NOFILE`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rlimit {
     #[serde(rename = "type")]
     pub kind: String,
@@ -97,15 +173,58 @@ pub struct Rlimit {
     pub soft: u64,
 }
 
+/// As sched_setattr(2) takes it; the last three in nanoseconds, for `SCHED_DEADLINE` only.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scheduler {
+    /// `SCHED_OTHER`, `SCHED_FIFO`, …
+    #[serde(default)]
+    pub policy: String,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub nice: i32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub priority: i32,
+    /// `SCHED_FLAG_*`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub runtime: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub deadline: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub period: u64,
+}
+
+/// `class` is `IOPRIO_CLASS_RT`, `IOPRIO_CLASS_BE` or `IOPRIO_CLASS_IDLE`; 0 is the highest priority, 7 the lowest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IoPriority {
+    pub class: String,
+    #[serde(default)]
+    pub priority: i32,
+}
+
+/// Lists such as `0-3,7` for a process of `exec`: while it is set up, and when its program starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CpuAffinity {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub initial: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub r#final: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Root {
     pub path: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub readonly: bool,
 }
 
 /// One entry of `mounts`; `options` are those of mount(8), e.g. `nosuid`, `rbind`, `mode=755`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Mount {
     pub destination: String,
     #[serde(rename = "type", default, skip_serializing_if = "String::is_empty")]
@@ -114,207 +233,43 @@ pub struct Mount {
     pub source: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
-}
-
-/// `linux` (config-linux.md).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Linux {
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub namespaces: Vec<Namespace>,
+    /// For an id-mapped mount; both lists or none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uid_mappings: Vec<IdMapping>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gid_mappings: Vec<IdMapping>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub devices: Vec<Device>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub cgroups_path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resources: Option<Resources>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub rootfs_propagation: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seccomp: Option<Seccomp>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub sysctl: BTreeMap<String, String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub masked_paths: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub readonly_paths: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Namespace {
-    #[serde(rename = "type")]
-    pub kind: NamespaceKind,
-    /// A namespace file to join; empty means a new namespace.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+/// Programs that are called at moments of a container's life (config.md, POSIX-platform hooks).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hooks {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prestart: Vec<Hook>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub create_runtime: Vec<Hook>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub create_container: Vec<Hook>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub start_container: Vec<Hook>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub poststart: Vec<Hook>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub poststop: Vec<Hook>,
+}
+
+/// `args` begins with the program's own name; `timeout` in seconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hook {
     pub path: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NamespaceKind {
-    Pid,
-    Network,
-    Mount,
-    Ipc,
-    Uts,
-    User,
-    Cgroup,
-    Time,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct IdMapping {
-    #[serde(rename = "containerID")]
-    pub container_id: u32,
-    #[serde(rename = "hostID")]
-    pub host_id: u32,
-    pub size: u32,
-}
-
-/// A device node to create. `kind` is `c`, `b`, `u` or `p` (config-linux.md, devices).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Device {
-    #[serde(rename = "type")]
-    pub kind: char,
-    pub path: String,
-    #[serde(default)]
-    pub major: i64,
-    #[serde(default)]
-    pub minor: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_mode: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub uid: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gid: Option<u32>,
-}
-
-/// cgroup limits (config-linux.md, control groups). Everything `None` or empty: no limit asked for.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Resources {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub devices: Vec<DeviceRule>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory: Option<Memory>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cpu: Option<Cpu>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pids: Option<Pids>,
-    #[serde(rename = "blockIO", skip_serializing_if = "Option::is_none")]
-    pub block_io: Option<BlockIo>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub unified: BTreeMap<String, String>,
-}
-
-/// `access` is a subset of `rwm`; `kind` is `a`, `b` or `c`; a number of `None` matches all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceRule {
-    pub allow: bool,
-    #[serde(rename = "type", default = "any_device")]
-    pub kind: char,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub major: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub minor: Option<i64>,
-    #[serde(default)]
-    pub access: String,
-}
-
-fn any_device() -> char {
-    'a'
-}
-
-/// All in bytes; -1 means unlimited.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Memory {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reservation: Option<i64>,
-    /// Memory and swap together, as the specification has it (the v1 meaning).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub swap: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub swappiness: Option<u64>,
-    #[serde(rename = "disableOOMKiller", skip_serializing_if = "Option::is_none")]
-    pub disable_oom_killer: Option<bool>,
-}
-
-/// `quota` and `period` in microseconds.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Cpu {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shares: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub quota: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub period: Option<u64>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub cpus: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub mems: String,
-}
-
-/// -1 means unlimited.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pids {
-    pub limit: i64,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BlockIo {
-    /// 10 to 1000.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weight: Option<u16>,
-}
-
-/// A seccomp filter (config-linux.md, seccomp).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Seccomp {
-    /// `SCMP_ACT_*`
-    pub default_action: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub default_errno_ret: Option<u32>,
-    /// `SCMP_ARCH_*`
+    pub args: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub architectures: Vec<String>,
-    /// `SECCOMP_FILTER_FLAG_*`
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub flags: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub syscalls: Vec<SeccompRule>,
+    pub env: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<i64>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SeccompRule {
-    pub names: Vec<String>,
-    pub action: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub errno_ret: Option<u32>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub args: Vec<SeccompArg>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SeccompArg {
-    /// 0 to 5.
-    pub index: u32,
-    pub value: u64,
-    #[serde(default)]
-    pub value_two: u64,
-    /// `SCMP_CMP_*`
-    pub op: String,
-}
+#[cfg(test)]
+mod tests;

@@ -114,6 +114,7 @@ fn from_user(engine: &Engine, record: &Record, asked: &Asked) -> Result<Mount> {
                 kind: "tmpfs".into(),
                 source: "tmpfs".into(),
                 options: words,
+                ..Mount::default()
             })
         }
     }
@@ -129,6 +130,7 @@ fn mount(kind: &str, source: &str, destination: &str, options: &[&str]) -> Mount
         kind: kind.to_owned(),
         source: source.to_owned(),
         options: options.iter().map(|option| (*option).to_owned()).collect(),
+        ..Mount::default()
     }
 }
 
@@ -139,7 +141,13 @@ fn bind(source: &str, destination: &str, read_only: bool, propagation: &str, non
         // Mounts below the source as well, unless only the top one was asked for.
         options.push(if non_recursive { "ro" } else { "rro" }.to_owned());
     }
-    Mount { destination: destination.to_owned(), kind: "bind".into(), source: source.to_owned(), options }
+    Mount {
+        destination: destination.to_owned(),
+        kind: "bind".into(),
+        source: source.to_owned(),
+        options,
+        ..Mount::default()
+    }
 }
 
 fn same_place(a: &str, b: &str) -> bool {

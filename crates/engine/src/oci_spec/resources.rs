@@ -25,12 +25,11 @@ pub fn resources(record: &Record) -> Result<Resources> {
 /// Everything but devices; `update` uses it for a running container too.
 pub fn limits(asked: &options::Resources) -> Resources {
     Resources {
-        devices: Vec::new(),
         memory: memory(asked),
         cpu: cpu(asked),
-        pids: asked.pids_limit.map(|limit| Pids { limit: if limit <= 0 { -1 } else { limit } }),
-        block_io: asked.blkio_weight.filter(|weight| *weight > 0).map(|weight| BlockIo { weight: Some(weight) }),
-        unified: Default::default(),
+        pids: asked.pids_limit.map(|limit| Pids { limit: Some(if limit <= 0 { -1 } else { limit }) }),
+        block_io: asked.blkio_weight.filter(|weight| *weight > 0).map(|weight| BlockIo { weight: Some(weight), ..BlockIo::default() }),
+        ..Resources::default()
     }
 }
 
@@ -45,6 +44,7 @@ fn memory(asked: &options::Resources) -> Option<Memory> {
         swap: asked.memory_swap_bytes.filter(|bytes| *bytes != 0).or(default_swap),
         swappiness: asked.memory_swappiness,
         disable_oom_killer: asked.oom_kill_disable.then_some(true),
+        ..Memory::default()
     };
     (memory != Memory::default()).then_some(memory)
 }
@@ -63,6 +63,7 @@ fn cpu(asked: &options::Resources) -> Option<Cpu> {
         period,
         cpus: asked.cpuset_cpus.clone().unwrap_or_default(),
         mems: asked.cpuset_mems.clone().unwrap_or_default(),
+        ..Cpu::default()
     };
     (cpu != Cpu::default()).then_some(cpu)
 }
