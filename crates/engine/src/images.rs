@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::state::Status;
 use filter::Filters;
-use image::gc;
+use image::gc::{self, Remains};
 use image::{Image, hello};
 use kernel::Context;
 use registries::{find_here, first_of, invalid};
@@ -81,12 +81,35 @@ pub fn pull(
     })
 }
 
-/// Removes an image or one of its names; `Conflict` carries docker's texts.
-/// `no_prune` changes nothing: unlike docker's builder we keep no nameless parents that could go
-/// with an image.
-pub fn remove(engine: &Engine, name: &str, force: bool, no_prune: bool) -> Result<Vec<Removed>> {
-    let _ = no_prune;
+/// Removes an image or one of its names; `Conflict` carries docker's texts. What the image took on the disk is being
+/// deleted when this returns: a large file takes the kernel some 100 ms, for which nobody need wait.
+pub fn remove(engine: &Engine, name: &str, force: bool) -> Result<Vec<Removed>> {
+    let (removed, remains) = take_out(engine, name, force)?;
+    delete_behind(remains);
+    Ok(removed)
+}
+
+/// As [`remove`], for a caller who deletes the remains.
+pub(crate) fn take_out(engine: &Engine, name: &str, force: bool) -> Result<(Vec<Removed>, Remains)> {
     engine.store().remove(name, force, &|| users(engine)).map_err(sorted)
+}
+
+/// In a process of its own, which holds no lock and none of the caller's streams.
+fn delete_behind(remains: Remains) {
+    if remains.is_empty() {
+        return;
+    }
+    let mut remains = Some(remains);
+    let forked = kernel::clone::fork(|| {
+        // Without it the caller's terminal would have to wait; what is left undone is done by the next pull.
+        if kernel::daemon::detach().is_ok() {
+            remains.take().unwrap_or_default().delete();
+        }
+        0
+    });
+    if forked.is_err() {
+        remains.take().unwrap_or_default().delete();
+    }
 }
 
 /// Removes nameless images, with `all` every one that no container uses. Returns the bytes freed.

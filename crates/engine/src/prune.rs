@@ -95,8 +95,11 @@ pub fn images(engine: &Engine, all: bool, filters: &Filters) -> Result<(Vec<Remo
             handles.push(image.id.to_string());
         }
         for handle in handles {
-            match crate::images::remove(engine, &handle, false, false) {
-                Ok(done) => removed.extend(done),
+            match crate::images::take_out(engine, &handle, false) {
+                Ok((done, remains)) => {
+                    remains.delete();
+                    removed.extend(done);
+                }
                 Err(Error::NotFound(_) | Error::Conflict(_)) => {}
                 Err(error) => return Err(error),
             }

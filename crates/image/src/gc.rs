@@ -16,7 +16,7 @@ use kernel::lock::Lock;
 use spec::image::{ImageConfig, Manifest};
 use spec::{Digest, Reference};
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A container that needs an image.
 #[derive(Debug, Clone)]
@@ -39,6 +39,25 @@ pub enum Removed {
     Deleted(Digest),
 }
 
+/// What has left the store but still takes room on the disk, since a large file takes the kernel some 100 ms to delete.
+/// Should it be dropped, or its holder killed, the next pull deletes it first.
+#[must_use]
+#[derive(Debug, Default)]
+pub struct Remains(Vec<PathBuf>);
+
+impl Remains {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What cannot be deleted now is tried again later. Others may be at the same remains.
+    pub fn delete(self) {
+        for directory in &self.0 {
+            let _ = layer::remove_tree(directory);
+        }
+    }
+}
+
 /// Asks for all containers. It is called under the store's lock, so that none appears between
 /// the answer and its use; it must not take that lock itself.
 pub type Users<'a> = &'a dyn Fn() -> Result<Vec<User>>;
@@ -51,14 +70,14 @@ impl Store {
     /// - by id with names in several repositories: only with `force`;
     /// - `force` also removes what a stopped container needs (its layers stay until it is gone),
     ///   never what a running one needs.
-    pub fn remove(&self, text: &str, force: bool, users: Users<'_>) -> Result<Vec<Removed>> {
+    pub fn remove(&self, text: &str, force: bool, users: Users<'_>) -> Result<(Vec<Removed>, Remains)> {
         let lock = self.try_lock_exclusive()?;
         let users = users()?;
         let removed = self.update(|entries| remove_from(entries, text, force, &users))?;
         if removed.iter().any(|r| matches!(r, Removed::Deleted(_))) {
-            self.sweep(lock, &users)?;
+            return Ok((removed, self.sweep(lock, &users)?.1));
         }
-        Ok(removed)
+        Ok((removed, Remains::default()))
     }
 
     /// Removes images without a name, or with `all` every one that no container needs, and leftovers (also of
@@ -73,29 +92,29 @@ impl Store {
             *entries = keep;
             Ok(records(&doomed, entries))
         })?;
-        let freed = self.sweep(lock, &users)? + partial::remove_abandoned(&self.partial_path())?;
-        Ok((removed, freed))
+        let (freed, remains) = self.sweep(lock, &users)?;
+        remains.delete();
+        Ok((removed, freed + partial::remove_abandoned(&self.partial_path())?))
     }
 
-    /// Removes what neither the index nor a container needs; returns the bytes freed. Without
-    /// the lock nothing happens.
-    fn sweep(&self, lock: Option<Lock>, users: &[User]) -> Result<u64> {
-        let Some(lock) = lock else { return Ok(0) };
+    /// Removes what neither the index nor a container needs; returns the bytes that this frees, some of them when the
+    /// remains are deleted. Without the lock nothing happens.
+    fn sweep(&self, lock: Option<Lock>, users: &[User]) -> Result<(u64, Remains)> {
+        let Some(lock) = lock else { return Ok((0, Remains::default())) };
         let marks = self.mark(users)?;
         let mut freed = 0;
         let blobs = self.images_path().join("blobs");
         for algorithm in ["sha256", "sha512"] {
             freed += sweep_blobs(&blobs.join(algorithm), &marks.blobs)?;
         }
-        let (layers, temporary) = self.layers().list()?;
+        let (layers, mut remains) = self.layers().list()?;
         for hex in layers.iter().filter(|hex| !marks.layers.contains(*hex)) {
-            freed += self.layers().remove(hex)?;
-        }
-        for directory in temporary {
-            let _ = layer::remove_tree(&directory);
+            let (doomed, size) = self.layers().retire(hex)?;
+            freed += size;
+            remains.push(doomed);
         }
         drop(lock);
-        Ok(freed)
+        Ok((freed, Remains(remains)))
     }
 
     /// A document that cannot be read stops the sweep: better to keep too much.

@@ -164,15 +164,15 @@ impl Layers {
         std::fs::rename(temporary, &home).map_err(Error::io("rename layer to", &home))
     }
 
-    /// Removes a layer. It is renamed first, so that a kill leaves no half of it under its name. Mounts of it stay
-    /// whole: the file goes with the last of them. Returns the bytes on the disk that it took.
-    pub(crate) fn remove(&self, hex: &str) -> Result<u64> {
+    /// Takes a layer out of everybody's sight, in one step, so that a kill leaves no half of it under its name. Mounts of
+    /// it stay whole: the file goes with the last of them. Returns where its remains are, and the bytes on the disk that
+    /// they take.
+    pub(crate) fn retire(&self, hex: &str) -> Result<(PathBuf, u64)> {
         let doomed = self.path.join(format!("{TEMPORARY_PREFIX}remove-{}-{hex}", std::process::id()));
         let home = self.path.join(hex);
         std::fs::rename(&home, &doomed).map_err(Error::io("rename", &home))?;
         let size = kernel::disk::allocated_bytes(&doomed)?;
-        remove_tree(&doomed)?;
-        Ok(size)
+        Ok((doomed, size))
     }
 
     /// What a layer takes on the disk, in bytes; 0 when it is missing.

@@ -299,7 +299,7 @@ mod tests {
         if stack.held.is_empty() {
             return;
         }
-        store.remove("a", false, &|| Ok(Vec::new())).unwrap();
+        store.remove("a", false, &|| Ok(Vec::new())).unwrap().1.delete();
         assert_eq!(std::fs::read_dir(scratch.path().join("layers")).unwrap().count(), 0);
         assert_eq!(read(&stack, "one").unwrap(), [1; 100_000]);
         assert!(store.stack(&image.config.rootfs.diff_ids, None).is_ok_and(|stack| !stack.directories[0].exists()));

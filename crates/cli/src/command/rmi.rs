@@ -12,7 +12,7 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::rmi::read(parsed);
     let engine = place.engine()?;
     each_printing(&asked.images, |name| {
-        let removed = engine::images::remove(&engine, name, asked.force, asked.no_prune)?;
+        let removed = engine::images::remove(&engine, name, asked.force)?;
         let lines: Vec<String> = removed
             .iter()
             .map(|removed| match removed {

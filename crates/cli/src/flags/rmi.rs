@@ -24,12 +24,11 @@ pub static COMMAND: Command = Command {
 pub struct Rmi {
     pub images: Vec<String>,
     pub force: bool,
-    pub no_prune: bool,
 }
 
 /// Reads the flags.
 pub fn read(parsed: Parsed) -> Rmi {
-    Rmi { force: parsed.on("force"), no_prune: parsed.on("no-prune"), images: parsed.arguments }
+    Rmi { force: parsed.on("force"), images: parsed.arguments }
 }
 
 #[cfg(test)]

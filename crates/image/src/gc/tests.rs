@@ -28,6 +28,13 @@ fn shown(removed: &[Removed]) -> Vec<String> {
     removed.iter().map(line).collect()
 }
 
+/// A removal whose remains are deleted at once.
+fn remove(store: &Store, text: &str, force: bool, users: Users<'_>) -> Result<Vec<Removed>> {
+    let (removed, remains) = store.remove(text, force, users)?;
+    remains.delete();
+    Ok(removed)
+}
+
 /// Names of all blobs and layers.
 fn files(scratch: &Scratch) -> BTreeSet<String> {
     let list = |path: &str| std::fs::read_dir(scratch.path().join(path)).unwrap();
@@ -43,13 +50,13 @@ fn the_last_name_takes_the_image_along() {
     let before = files(&scratch);
     let image = add_image(&store, "a", &[("shared", b"1")], &[("other", b"3")]);
     tag(&store, &image, "b:x");
-    assert_eq!(shown(&store.remove("a", false, NOBODY).unwrap()), ["Untagged: a:latest"]);
+    assert_eq!(shown(&remove(&store, "a", false, NOBODY).unwrap()), ["Untagged: a:latest"]);
     assert!(store.resolve("a").unwrap_err().is_not_found());
     let deleted = format!("Deleted: {}", image.id.short());
-    assert_eq!(shown(&store.remove("b:x", false, NOBODY).unwrap()), ["Untagged: b:x".to_owned(), deleted]);
+    assert_eq!(shown(&remove(&store, "b:x", false, NOBODY).unwrap()), ["Untagged: b:x".to_owned(), deleted]);
     assert_eq!(files(&scratch), before, "the shared layer stays, everything else goes");
     assert_eq!(kept.layers(&store).iter().filter(|path| path.exists()).count(), 2);
-    assert!(store.remove("b:x", false, NOBODY).unwrap_err().is_not_found());
+    assert!(remove(&store, "b:x", false, NOBODY).unwrap_err().is_not_found());
 }
 
 #[test]
@@ -58,13 +65,13 @@ fn by_id() {
     let store = store(&scratch);
     let image = add_image(&store, "a", &[("x", b"1")], &[]);
     tag(&store, &image, "b");
-    let conflict = store.remove(image.id.short(), false, NOBODY).unwrap_err().to_string();
+    let conflict = remove(&store, image.id.short(), false, NOBODY).unwrap_err().to_string();
     let expected = format!(
         "conflict: unable to delete {} (must be forced) - image is referenced in multiple repositories",
         image.id.short()
     );
     assert_eq!(conflict, expected);
-    let removed = store.remove(image.id.short(), true, NOBODY).unwrap();
+    let removed = remove(&store, image.id.short(), true, NOBODY).unwrap();
     assert_eq!(shown(&removed)[..2], ["Untagged: a:latest", "Untagged: b:latest"]);
     assert!(files(&scratch).is_empty() && store.list().unwrap().is_empty());
 }
@@ -87,8 +94,8 @@ fn digests_of_a_repository_go_with_its_last_tag() {
     put(&digest);
     tag(&store, &image, "a:2");
     tag(&store, &image, "c");
-    assert_eq!(shown(&store.remove("a:1", false, NOBODY).unwrap()), ["Untagged: a:1"]);
-    let removed = shown(&store.remove("a:2", false, NOBODY).unwrap());
+    assert_eq!(shown(&remove(&store, "a:1", false, NOBODY).unwrap()), ["Untagged: a:1"]);
+    let removed = shown(&remove(&store, "a:2", false, NOBODY).unwrap());
     assert_eq!(removed.len(), 2, "{removed:?}");
     assert!(removed.contains(&format!("Untagged: {}", digest.familiar())));
     assert_eq!(store.resolve("c").unwrap().names.len(), 1);
@@ -103,7 +110,7 @@ fn containers_hold_their_image() {
     let (stopped, running) = (vec![user(&image, false)], vec![user(&image, true)]);
     let with = |users: &[User], text: &str, force: bool| {
         let users = users.to_vec();
-        store.remove(text, force, &move || Ok(users.clone()))
+        remove(&store, text, force, &move || Ok(users.clone()))
     };
     let short = image.id.short();
     for (users, text, force, expected) in [
@@ -167,7 +174,7 @@ fn nothing_is_swept_while_somebody_is_at_work() {
     add_image(&store, "a", &[("x", b"1")], &[]);
     let before = files(&scratch);
     let lease = store.use_images().unwrap();
-    store.remove("a", false, NOBODY).unwrap();
+    remove(&store, "a", false, NOBODY).unwrap();
     assert_eq!(files(&scratch), before);
     assert!(store.list().unwrap().is_empty());
     drop(lease);
@@ -189,4 +196,18 @@ fn leftovers_of_the_killed_are_swept() {
     drop((busy, second));
     store.ingest().unwrap();
     assert!(!leftover.exists());
+}
+
+#[test]
+fn remains_that_nobody_deletes_go_with_the_next_ingest() {
+    let scratch = Scratch::new("remains");
+    let store = store(&scratch);
+    add_image(&store, "a", &[("x", b"1")], &[]);
+    let (_, remains) = store.remove("a", false, NOBODY).unwrap();
+    assert!(!remains.is_empty());
+    assert!(store.layers().list().unwrap().0.is_empty(), "under its name the layer is gone at once");
+    drop(remains);
+    assert_eq!(files(&scratch).len(), 1);
+    drop(store.ingest().unwrap());
+    assert!(files(&scratch).is_empty());
 }
