@@ -4,10 +4,12 @@
 use crate::failure::{Failure, Outcome};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-/// Bytes that are written at once.
-const CAPACITY: usize = 1 << 16;
+/// Bytes that are written at once, and what a pipe is asked to hold: with 64 KiB writer and reader wake each other up
+/// for most of the time.
+pub const CAPACITY: usize = 1 << 20;
 
 /// Standard output, or a file that appears under its name only when it is complete.
 pub struct Sink {
@@ -42,7 +44,12 @@ impl Sink {
                 "cowardly refusing to write an archive to a terminal: standard output is one, {remedy}"
             )));
         }
-        Ok(Sink::new(Box::new(std::io::stdout()), None))
+        // Not the one of the standard library, which cuts what it is given after the last line in it.
+        let out = std::io::stdout().as_fd().try_clone_to_owned().map_err(|error| {
+            Failure::message(format!("cannot write to standard output: {error}: redirect it to a file"))
+        })?;
+        kernel::fifo::enlarge(&out, CAPACITY);
+        Ok(Sink::new(Box::new(File::from(out)), None))
     }
 
     fn new(out: Box<dyn Write>, file: Option<(PathBuf, PathBuf)>) -> Sink {
