@@ -9,22 +9,28 @@ pub use error::{Context, Error, Result};
 // Namespaces, processes, mounts: what `runtime` needs.
 pub mod capability;
 pub mod clone;
+pub mod cpu_list;
 pub mod device;
 pub mod exec;
 pub mod identity;
+pub mod label;
 pub mod loopback;
 pub mod machine;
+pub mod memory_policy;
 pub mod mount;
 pub mod namespace;
+pub mod personality;
 pub mod pidfd;
 pub mod pivot;
 pub mod prctl;
 pub mod process;
 pub mod random;
 pub mod rlimit;
+pub mod scheduler;
 pub mod self_exe;
 pub mod stranger;
 pub mod sysctl;
+pub mod time_offsets;
 pub mod uts;
 
 // Files: what `image` needs.

@@ -7,8 +7,8 @@ use crate::error::{Context, Error, Result, last_errno};
 use crate::namespace::{Kind, Set};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxAttributes, StatxFlags, openat};
 use rustix::io::Errno;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
-use std::ffi::OsStr;
+use rustix::mount::{FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
+use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -131,6 +131,19 @@ impl Mount {
         set_attributes_at(&self.0, Path::new(""), set, clear, propagation, recursive)
     }
 
+    /// Shows files with the owners that the mapping of a user namespace makes of them (mount_setattr(2),
+    /// MOUNT_ATTR_IDMAP, Linux 5.12). The mount must be detached and new. `EINVAL` where the file system cannot do it.
+    pub fn map_ids(&self, user_namespace: impl AsFd, recursive: bool) -> Result<()> {
+        const MOUNT_ATTR_IDMAP: u64 = 0x10_0000;
+        let attributes = MountAttr {
+            set: MOUNT_ATTR_IDMAP,
+            clear: 0,
+            propagation: 0,
+            user_namespace: user_namespace.as_fd().as_raw_fd() as u64,
+        };
+        mount_setattr(self.0.as_fd(), c"", flags_for(Path::new(""), recursive), &attributes).during("map ids of mount")
+    }
+
     /// Attaches at `path`, relative to `directory`. Links are followed: use [`Mount::attach_to`]
     /// where the path is not ours.
     pub fn attach_at(&self, directory: impl AsFd, path: &Path) -> Result<()> {
@@ -165,13 +178,6 @@ pub fn set_attributes_at(
     propagation: Option<Propagation>,
     recursive: bool,
 ) -> Result<()> {
-    let mut flags = libc::AT_SYMLINK_NOFOLLOW;
-    if path.as_os_str().is_empty() {
-        flags |= libc::AT_EMPTY_PATH;
-    }
-    if recursive {
-        flags |= libc::AT_RECURSIVE;
-    }
     // The kernel wants the whole access-time choice cleared where a part of it changes.
     let touches_atime = set.with(clear).intersects(Attributes::ATIME_MASK);
     let clear = if touches_atime { clear.with(Attributes::ATIME_MASK) } else { clear };
@@ -181,21 +187,35 @@ pub fn set_attributes_at(
         propagation: propagation.map_or(0, Propagation::flags),
         user_namespace: 0,
     };
-    rustix::path::Arg::into_with_c_str(path, |path| {
-        // SAFETY: `path` is NUL-terminated and `attributes` has the size that is passed; the kernel only reads both.
-        let result = unsafe {
-            libc::syscall(
-                libc::SYS_mount_setattr,
-                directory.as_fd().as_raw_fd(),
-                path.as_ptr(),
-                flags,
-                &raw const attributes,
-                size_of::<MountAttr>(),
-            )
-        };
-        if result == 0 { Ok(()) } else { Err(last_errno()) }
-    })
-    .during_at("set mount attributes", path)
+    let flags = flags_for(path, recursive);
+    rustix::path::Arg::into_with_c_str(path, |path| mount_setattr(directory.as_fd(), path, flags, &attributes))
+        .during_at("set mount attributes", path)
+}
+
+fn flags_for(path: &Path, recursive: bool) -> libc::c_int {
+    let empty = if path.as_os_str().is_empty() { libc::AT_EMPTY_PATH } else { 0 };
+    let all = if recursive { libc::AT_RECURSIVE } else { 0 };
+    libc::AT_SYMLINK_NOFOLLOW | empty | all
+}
+
+fn mount_setattr(
+    directory: BorrowedFd<'_>,
+    path: &CStr,
+    flags: libc::c_int,
+    attributes: &MountAttr,
+) -> rustix::io::Result<()> {
+    // SAFETY: `path` is NUL-terminated and `attributes` has the size that is passed; the kernel only reads both.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            directory.as_raw_fd(),
+            path.as_ptr(),
+            flags,
+            std::ptr::from_ref(attributes),
+            size_of::<MountAttr>(),
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
 impl From<OwnedFd> for Mount {
@@ -239,6 +259,19 @@ impl Filesystem {
         let fd =
             rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).during(&format!("open file system {kind}"))?;
         Ok(Filesystem { fd, kind: kind.to_owned() })
+    }
+
+    /// The file system that is mounted where `target` is (fspick(2)), to change its options with [`Filesystem::reconfigure`].
+    pub fn pick(target: impl AsFd) -> Result<Filesystem> {
+        let flags = FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH;
+        let fd = rustix::mount::fspick(target, "", flags).during("choose file system")?;
+        Ok(Filesystem { fd, kind: "again".to_owned() })
+    }
+
+    /// For all mounts of it. `EPERM` without CAP_SYS_ADMIN over the file system.
+    pub fn reconfigure(self) -> Result<()> {
+        let result = rustix::mount::fsconfig_reconfigure(&self.fd);
+        self.checked(result, "").map(drop)
     }
 
     pub fn set_string(self, key: &str, value: impl rustix::path::Arg) -> Result<Filesystem> {

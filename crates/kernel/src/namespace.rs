@@ -143,6 +143,22 @@ pub fn write_mappings(pid: i32, users: &[IdMapping], groups: &[IdMapping]) -> Re
     write_mapping(&format!("/proc/{pid}/uid_map"), users)
 }
 
+/// A user namespace with these mappings and nobody in it, for an id-mapped mount. The caller needs CAP_SETUID and
+/// CAP_SETGID, and must have one thread.
+pub fn new_user(users: &[IdMapping], groups: &[IdMapping]) -> Result<OwnedFd> {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).during("make pipe")?;
+    let options = crate::clone::Options { namespaces: Set::NONE.with(Kind::User), ..Default::default() };
+    let child = crate::clone::clone3(options, || {
+        // Until the caller has what it wants, or is gone.
+        crate::exec::close_copy(write.as_fd());
+        i32::from(rustix::io::read(&read, &mut [0u8; 1]).is_err())
+    })?;
+    let made = write_mappings(child.pid, users, groups).and_then(|()| of_process(child.pid, Kind::User));
+    drop(write);
+    child.pidfd.wait()?;
+    made
+}
+
 fn write_mapping(path: &str, mappings: &[IdMapping]) -> Result<()> {
     let text: String = mappings.iter().map(|m| format!("{} {} {}\n", m.inside, m.outside, m.size)).collect();
     // One write: the kernel accepts a map exactly once.

@@ -1,18 +1,80 @@
-//! What the specification says about resources, as `kernel::cgroup` wants it. Called by whoever makes
-//! or changes a container's cgroup; a pure conversion, whether the limits can be had is the kernel's to say.
+//! What the specification says about resources, as `kernel::cgroup` wants it, and which group its `cgroupsPath` means.
+//! Called by whoever makes or changes a container's cgroup; a conversion, whether the limits can be had is the
+//! kernel's to say.
 
-use kernel::cgroup::{Access, Cpu, DeviceKind, DeviceRule, Limit, Memory, Resources};
+use crate::error::{Result, invalid};
+use kernel::cgroup::{
+    Access, Blkio, BlockDevice, Cpu, DeviceKind, DeviceRule, DeviceWeight, Layout, Limit, Memory, Network, Rdma,
+    Resources, Throttle, ThrottleKind,
+};
+use std::path::{Component, Path, PathBuf};
 
 /// Numbers of 0 and empty lists were not asked for, as in runc (config-linux.md leaves it open).
 pub fn resources(resources: &spec::runtime::Resources) -> Resources {
+    let hugepage = |limit: &spec::runtime::HugepageLimit| (limit.page_size.clone(), Limit::At(limit.limit));
     Resources {
         memory: resources.memory.as_ref().map(memory).unwrap_or_default(),
         cpu: resources.cpu.as_ref().map(cpu).unwrap_or_default(),
         pids_max: resources.pids.as_ref().and_then(|pids| limit(pids.limit)),
-        blkio_weight: resources.block_io.as_ref().and_then(|block_io| block_io.weight).filter(|weight| *weight != 0),
+        blkio: resources.block_io.as_ref().map(blkio).unwrap_or_default(),
+        hugepages: resources.hugepage_limits.iter().map(hugepage).collect(),
+        network: resources.network.as_ref().map(network).unwrap_or_default(),
+        rdma: resources.rdma.iter().map(rdma).collect(),
         devices: resources.devices.iter().map(device_rule).collect(),
         unified: resources.unified.iter().map(|(file, value)| (file.clone(), value.clone())).collect(),
     }
+}
+
+/// Of a container from a bundle: with the devices that every container has (config-linux.md, default devices) allowed,
+/// whatever the rules say of them, as runc and crun do. Without them `/dev/null` could not be opened.
+pub fn resources_of_bundle(asked: Option<&spec::runtime::Resources>) -> Resources {
+    let mut all = asked.map(resources).unwrap_or_default();
+    let rule = |kind, major, minor, access| DeviceRule { allow: true, kind, major, minor, access };
+    let nodes = [DeviceKind::Character, DeviceKind::Block].map(|kind| rule(kind, None, None, Access::MKNOD));
+    // null, zero, full, random, urandom; tty and ptmx; the terminals of devpts.
+    let memory = [3, 5, 7, 8, 9].map(|minor| (1, Some(minor)));
+    let terminals = [(5, Some(0)), (5, Some(2)), (136, None)];
+    let used = memory.into_iter().chain(terminals);
+    let used = used.map(|(major, minor)| rule(DeviceKind::Character, Some(major), minor, Access::ALL));
+    all.devices.extend(nodes.into_iter().chain(used));
+    all
+}
+
+/// The group that `path`, the specification's `cgroupsPath`, means for container `id`: an absolute one counts from the
+/// root of the hierarchies, a relative one from where the caller is, and none is one named for the container there. On
+/// version 2 from the group above: the one with the caller in it cannot have limits beneath (cgroups(7)).
+pub fn name(layout: &Layout, path: &str, id: &str) -> Result<String> {
+    let clean = clean(path);
+    if path.starts_with('/') {
+        if clean.as_os_str().is_empty() {
+            return Err(invalid("cgroupsPath / is the root of all groups: name one beneath it"));
+        }
+        return text(&clean);
+    }
+    let own = layout.own_group()?;
+    let mut parent = Path::new(&own);
+    if layout.is_v2() {
+        parent = parent.parent().unwrap_or(Path::new(""));
+    }
+    let relative = if clean.as_os_str().is_empty() { Path::new(id) } else { &clean };
+    text(&parent.join(relative))
+}
+
+/// Without `.`, and `..` never leads above the start.
+fn clean(path: &str) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in Path::new(path).components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => drop(clean.pop()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    clean
+}
+
+fn text(path: &Path) -> Result<String> {
+    path.to_str().map(str::to_owned).ok_or_else(|| invalid(format!("cgroup {path:?} is no text")))
 }
 
 fn memory(memory: &spec::runtime::Memory) -> Memory {
@@ -22,6 +84,10 @@ fn memory(memory: &spec::runtime::Memory) -> Memory {
         swap: limit(memory.swap),
         swappiness: memory.swappiness,
         oom_kill_disable: memory.disable_oom_killer,
+        kernel_tcp: limit(memory.kernel_tcp),
+        hierarchy: memory.use_hierarchy,
+        check_before_update: memory.check_before_update,
+        // `kernel` is deprecated and may be ignored, says the specification: no kernel of ours has it (gone in 5.16).
     }
 }
 
@@ -31,9 +97,56 @@ fn cpu(cpu: &spec::runtime::Cpu) -> Cpu {
         shares: cpu.shares.filter(|shares| *shares != 0),
         quota: limit(cpu.quota),
         period: cpu.period.filter(|period| *period != 0),
+        burst: cpu.burst,
+        realtime_runtime: cpu.realtime_runtime.filter(|runtime| *runtime != 0),
+        realtime_period: cpu.realtime_period.filter(|period| *period != 0),
+        idle: cpu.idle,
         cpuset_cpus: list(&cpu.cpus),
         cpuset_mems: list(&cpu.mems),
     }
+}
+
+fn blkio(block_io: &spec::runtime::BlockIo) -> Blkio {
+    let throttles = [
+        (&block_io.throttle_read_bps_device, ThrottleKind::ReadBytes),
+        (&block_io.throttle_write_bps_device, ThrottleKind::WriteBytes),
+        (&block_io.throttle_read_iops_device, ThrottleKind::ReadOperations),
+        (&block_io.throttle_write_iops_device, ThrottleKind::WriteOperations),
+    ];
+    let throttle = |kind| {
+        move |asked: &spec::runtime::ThrottleDevice| Throttle {
+            device: block_device(asked.major, asked.minor),
+            kind,
+            rate: asked.rate,
+        }
+    };
+    let weight = |asked: &spec::runtime::WeightDevice| DeviceWeight {
+        device: block_device(asked.major, asked.minor),
+        weight: asked.weight,
+        leaf_weight: asked.leaf_weight,
+    };
+    Blkio {
+        weight: block_io.weight.filter(|weight| *weight != 0),
+        leaf_weight: block_io.leaf_weight.filter(|weight| *weight != 0),
+        device_weights: block_io.weight_device.iter().map(weight).collect(),
+        throttles: throttles.into_iter().flat_map(|(list, kind)| list.iter().map(throttle(kind))).collect(),
+    }
+}
+
+/// A number that no device has is refused by the kernel, which says so.
+fn block_device(major: i64, minor: i64) -> BlockDevice {
+    BlockDevice { major: u32::try_from(major).unwrap_or(u32::MAX), minor: u32::try_from(minor).unwrap_or(u32::MAX) }
+}
+
+fn network(network: &spec::runtime::NetworkClass) -> Network {
+    Network {
+        class: network.class_id,
+        priorities: network.priorities.iter().map(|entry| (entry.name.clone(), entry.priority)).collect(),
+    }
+}
+
+fn rdma((device, limits): (&String, &spec::runtime::Rdma)) -> Rdma {
+    Rdma { device: device.clone(), handles: limits.hca_handles, objects: limits.hca_objects }
 }
 
 fn limit(value: Option<i64>) -> Option<Limit> {
@@ -81,6 +194,25 @@ mod tests {
             ..oci::Resources::default()
         };
         assert_eq!(resources(&zeroes), Resources::default());
+    }
+
+    #[test]
+    fn a_bundle_has_the_default_devices() {
+        let denied = oci::Resources { devices: vec![rule(false, 'a', None, None, "rwm")], ..oci::Resources::default() };
+        let all = resources_of_bundle(Some(&denied));
+        assert!(!all.devices[0].allow);
+        assert!(all.devices[1..].iter().all(|rule| rule.allow));
+        assert_eq!(all.devices.len(), 11);
+    }
+
+    #[test]
+    fn paths_are_cleaned() {
+        assert_eq!(clean("/a/../../b/./c"), Path::new("b/c"));
+        assert_eq!(clean("a"), Path::new("a"));
+        assert_eq!(clean("/"), Path::new(""));
+        let layout = Layout::V2("/nonexistent".into());
+        assert_eq!(name(&layout, "/a/../x", "id").unwrap(), "x");
+        assert!(name(&layout, "/..", "id").is_err());
     }
 
     #[test]

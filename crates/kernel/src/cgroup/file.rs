@@ -60,6 +60,14 @@ pub(super) fn write(dir: &Path, name: &str, value: &str) -> Result<()> {
     }
 }
 
+/// [`write`] to a file whose name has a part that the user chose: that may not lead elsewhere.
+pub(super) fn write_plain(dir: &Path, name: &str, value: &str) -> Result<()> {
+    if name.contains('/') {
+        return Err(Error::at(format!("write {name:?} of"), dir, Errno::INVAL));
+    }
+    write(dir, name, value)
+}
+
 /// The number after `key` in a flat keyed file: lines of `key number`.
 pub(super) fn field(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())

@@ -13,6 +13,10 @@ pub enum Controller {
     Cpu,
     Cpuset,
     Freezer,
+    Hugetlb,
+    NetCls,
+    NetPrio,
+    Rdma,
     /// No controllers, but systemd finds the processes of its units there, and kills them with the
     /// unit: a container must leave the unit of whoever started it.
     Systemd,
@@ -21,7 +25,7 @@ pub enum Controller {
 
 impl Controller {
     /// In the order in which hierarchies are made.
-    pub const ALL: [Controller; 10] = [
+    pub const ALL: [Controller; 14] = [
         Controller::Memory,
         Controller::Cpuacct,
         Controller::Pids,
@@ -30,6 +34,10 @@ impl Controller {
         Controller::Cpu,
         Controller::Cpuset,
         Controller::Freezer,
+        Controller::Hugetlb,
+        Controller::NetCls,
+        Controller::NetPrio,
+        Controller::Rdma,
         Controller::Systemd,
         Controller::Unified,
     ];
@@ -45,6 +53,10 @@ impl Controller {
             Controller::Cpu => "cpu",
             Controller::Cpuset => "cpuset",
             Controller::Freezer => "freezer",
+            Controller::Hugetlb => "hugetlb",
+            Controller::NetCls => "net_cls",
+            Controller::NetPrio => "net_prio",
+            Controller::Rdma => "rdma",
             Controller::Systemd => "systemd",
             Controller::Unified => "unified",
         }

@@ -51,6 +51,26 @@ impl Layout {
         }
     }
 
+    /// As [`Layout::create`], for a group that somebody else may have made: an empty one is used as it is. And in every
+    /// hierarchy of version 1, because whoever names the group expects the processes there.
+    pub fn create_or_adopt(&self, name: &str, resources: &Resources) -> Result<Cgroup> {
+        match self {
+            Layout::V1(hierarchies) => v1::create_or_adopt(hierarchies, name, resources).map(Cgroup::V1),
+            Layout::V2(mount) => v2::create_or_adopt(mount, name, resources).map(Cgroup::V2),
+        }
+    }
+
+    /// The group that the calling process is in, a relative path, empty for the root: on version 1 in the first hierarchy.
+    pub fn own_group(&self) -> Result<String> {
+        const PATH: &str = "/proc/self/cgroup";
+        let text = std::fs::read_to_string(PATH).during_at("read", PATH)?;
+        let first = match self {
+            Layout::V1(hierarchies) => hierarchies.first(),
+            Layout::V2(_) => None,
+        };
+        own_group(&text, first).ok_or_else(|| Error::at("find the own cgroup in", PATH, Errno::NOENT))
+    }
+
     /// The group `name`, whether it exists or not (`Cgroup::exists`): no file is touched.
     pub fn open(&self, name: &str) -> Result<Cgroup> {
         match self {
@@ -67,6 +87,20 @@ impl Layout {
             Layout::V2(_) => Path::new("/proc/swaps").exists(),
         }
     }
+}
+
+/// From lines of `number:controllers:/path` (cgroups(7)).
+fn own_group(text: &str, first: Option<&Hierarchy>) -> Option<String> {
+    text.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let matches = match first {
+            None => controllers.is_empty(),
+            Some(first) => Controller::ALL
+                .into_iter()
+                .any(|c| first.has(c) && controllers.split(',').any(|controller| controller == c.option())),
+        };
+        matches.then(|| path.trim_start_matches('/').to_owned())
+    })
 }
 
 /// Version 2 at the usual place, or version 1 in directories beneath it that are named for their
@@ -175,13 +209,24 @@ mod tests {
         check(
             "33 31 0:30 / /cg/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n32 31 0:29 / /cg/my\\040memory rw - cgroup cgroup rw,memory\n\
              34 31 0:30 / /else/cpu rw - cgroup cgroup rw,cpu,cpuacct\n40 31 0:37 / /cg/systemd rw - cgroup cgroup rw,name=systemd\n\
-             41 31 0:38 / /cg/unified rw - cgroup2 cgroup2 rw\n42 31 0:39 / /cg/net_cls rw - cgroup cgroup rw,net_cls",
-            "memory=/cg/my memory cpuacct+cpu=/cg/cpu,cpuacct systemd=/cg/systemd unified=/cg/unified",
+             41 31 0:38 / /cg/unified rw - cgroup2 cgroup2 rw\n42 31 0:39 / /cg/net_cls rw - cgroup cgroup rw,perf_event\n\
+             43 31 0:43 / /cg/net rw - cgroup cgroup rw,net_cls,net_prio",
+            "memory=/cg/my memory cpuacct+cpu=/cg/cpu,cpuacct net_cls+net_prio=/cg/net systemd=/cg/systemd unified=/cg/unified",
         );
         check(
             "40 31 0:37 / /cg/systemd rw - cgroup cgroup rw,name=systemd\n41 31 0:38 / /cg/unified rw - cgroup2 cgroup2 rw",
             "v2 /cg/unified",
         );
+    }
+
+    #[test]
+    fn the_own_group_is_found() {
+        let memory = Hierarchy::new("/cg/memory".into(), Controller::Memory);
+        let text = "5:cpu,cpuacct:/a\n4:memory:/user.slice/b:c\n0::/d\n";
+        assert_eq!(own_group(text, Some(&memory)).as_deref(), Some("user.slice/b:c"));
+        assert_eq!(own_group(text, None).as_deref(), Some("d"));
+        assert_eq!(own_group("0::/\n", None).as_deref(), Some(""));
+        assert_eq!(own_group("0::/\n", Some(&memory)), None);
     }
 
     #[test]

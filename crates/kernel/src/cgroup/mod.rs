@@ -19,7 +19,9 @@ mod tests;
 pub use devices::{Access, DeviceKind, DeviceRule, DeviceState, Exception};
 pub use hierarchy::{Controller, Hierarchy};
 pub use layout::Layout;
-pub use resources::{Cpu, Limit, Memory, Resources};
+pub use resources::{
+    Blkio, BlockDevice, Cpu, DeviceWeight, Limit, Memory, Network, Rdma, Resources, Throttle, ThrottleKind,
+};
 pub use stats::{CpuStats, IoStats, MemoryStats, PidsStats, Stats};
 
 use crate::Result;
@@ -130,6 +132,12 @@ impl Cgroup {
     /// such group.
     pub fn oom_kills(&self) -> Result<u64> {
         either!(self.oom_kills())
+    }
+
+    /// Lets `user`, as this process counts users, make groups beneath this one. Only version 2 can do that safely: on
+    /// version 1 nothing happens.
+    pub fn delegate(&self, user: u32) -> Result<()> {
+        either!(self.delegate(user))
     }
 
     /// Removes the group and all beneath it; `Ok` when there is none. Waits up to a second for

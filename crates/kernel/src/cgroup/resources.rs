@@ -43,8 +43,12 @@ pub struct Resources {
     pub cpu: Cpu,
     /// Number of tasks (threads, not processes).
     pub pids_max: Option<Limit>,
-    /// 10 to 1000, in the meaning of version 1's `blkio.weight`.
-    pub blkio_weight: Option<u16>,
+    pub blkio: Blkio,
+    /// Bytes of huge pages, by page size as the kernel's files name it (`2MB`).
+    pub hugepages: Vec<(String, Limit)>,
+    pub network: Network,
+    /// Handles and objects, by the name of the device.
+    pub rdma: Vec<Rdma>,
     /// Applied in order. Empty: the devices of the caller.
     pub devices: Vec<DeviceRule>,
     /// Files of version 2 and what to write into them, e.g. `memory.high`. Refused on version 1.
@@ -63,6 +67,12 @@ pub struct Memory {
     pub swappiness: Option<u64>,
     /// Only on version 1: version 2 has no way to let tasks wait for memory.
     pub oom_kill_disable: Option<bool>,
+    /// Of buffers for TCP, part of the kernel's memory. Only on version 1.
+    pub kernel_tcp: Option<Limit>,
+    /// Whether groups beneath count too. Version 2 always does, and the kernel since 5.11 on version 1.
+    pub hierarchy: Option<bool>,
+    /// `Some(false)`: a limit below what is in use may be reached by killing, on version 2. Version 1 refuses it.
+    pub check_before_update: Option<bool>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,14 +83,97 @@ pub struct Cpu {
     pub quota: Option<Limit>,
     /// Microseconds, 1000 to 1000000.
     pub period: Option<u64>,
+    /// Microseconds that may be saved up from periods before (Linux 5.14).
+    pub burst: Option<u64>,
+    /// Microseconds for real-time tasks in each period of theirs. Only on version 1 (CONFIG_RT_GROUP_SCHED).
+    pub realtime_runtime: Option<i64>,
+    pub realtime_period: Option<u64>,
+    /// Run only where nobody else wants to (Linux 5.15).
+    pub idle: Option<i64>,
     /// Lists such as `0-2,7` (cpuset(7)).
     pub cpuset_cpus: Option<String>,
     pub cpuset_mems: Option<String>,
 }
 
+/// A block device by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockDevice {
+    pub major: u32,
+    pub minor: u32,
+}
+
+impl std::fmt::Display for BlockDevice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.major, self.minor)
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Blkio {
+    /// 10 to 1000, in the meaning of version 1's `blkio.weight`.
+    pub weight: Option<u16>,
+    /// Against the groups beneath. Only on version 1, before Linux 5.0.
+    pub leaf_weight: Option<u16>,
+    pub device_weights: Vec<DeviceWeight>,
+    pub throttles: Vec<Throttle>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceWeight {
+    pub device: BlockDevice,
+    pub weight: Option<u16>,
+    pub leaf_weight: Option<u16>,
+}
+
+/// A rate of 0 is no limit, as the kernel has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throttle {
+    pub device: BlockDevice,
+    pub kind: ThrottleKind,
+    pub rate: u64,
+}
+
+/// Bytes or operations a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThrottleKind {
+    ReadBytes,
+    WriteBytes,
+    ReadOperations,
+    WriteOperations,
+}
+
+/// Only on version 1.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Network {
+    /// Marks packets (`net_cls.classid`).
+    pub class: Option<u32>,
+    /// By the name of the interface (`net_prio.ifpriomap`).
+    pub priorities: Vec<(String, u32)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rdma {
+    pub device: String,
+    pub handles: Option<u32>,
+    pub objects: Option<u32>,
+}
+
+impl Rdma {
+    /// A line of `rdma.max`.
+    pub(super) fn line(&self) -> String {
+        let number = |value: Option<u32>| value.map_or("max".to_owned(), |value| value.to_string());
+        format!("{} hca_handle={} hca_object={}", self.device, number(self.handles), number(self.objects))
+    }
+}
+
 impl Memory {
     pub(super) fn is_limited(&self) -> bool {
-        *self != Memory { oom_kill_disable: self.oom_kill_disable.filter(|disable| !disable), ..Memory::default() }
+        let without = Memory {
+            oom_kill_disable: self.oom_kill_disable.filter(|disable| !disable),
+            check_before_update: self.check_before_update,
+            ..Memory::default()
+        };
+        *self != without
     }
 
     /// `EINVAL` for a sum of memory and swap below the memory alone.
@@ -94,11 +187,26 @@ impl Memory {
 
 impl Cpu {
     pub(super) fn has_bandwidth(&self) -> bool {
-        self.shares.is_some() || self.quota.is_some() || self.period.is_some()
+        self.shares.is_some()
+            || self.quota.is_some()
+            || self.period.is_some()
+            || self.burst.is_some()
+            || self.idle.is_some()
+            || self.has_realtime()
+    }
+
+    pub(super) fn has_realtime(&self) -> bool {
+        self.realtime_runtime.is_some() || self.realtime_period.is_some()
     }
 
     pub(super) fn has_cpuset(&self) -> bool {
         self.cpuset_cpus.is_some() || self.cpuset_mems.is_some()
+    }
+}
+
+impl Blkio {
+    pub(super) fn is_limited(&self) -> bool {
+        *self != Blkio::default()
     }
 }
 

@@ -60,6 +60,33 @@ pub(super) fn create(hierarchies: &[Hierarchy], name: &str, resources: &Resource
     Ok(cgroup)
 }
 
+pub(super) fn create_or_adopt(hierarchies: &[Hierarchy], name: &str, resources: &Resources) -> Result<Cgroup> {
+    let cgroup = open(hierarchies, name)?;
+    let devices = check(resources)?;
+    let wanted = limited(resources);
+    for &controller in &wanted {
+        cgroup.find(controller)?;
+    }
+    tree::check_unused(&cgroup.home())?;
+    if cgroup.is_frozen()? {
+        return Err(Error::at("create cgroup, which is there and frozen: thaw it or choose another name,", cgroup.home(), Errno::BUSY));
+    }
+    let mut undo = tree::Undo::default();
+    for hierarchy in &cgroup.hierarchies {
+        match cgroup.make_in(hierarchy, &mut undo) {
+            Err(error) if error.errno == Errno::EXIST => {}
+            made => made?,
+        }
+    }
+    limits::apply(&cgroup, resources)?;
+    if !resources.devices.is_empty() {
+        // A parent may have forbidden some already: written anew and not as a difference.
+        limits::write_devices(&cgroup, &devices.writes_anew())?;
+    }
+    undo.keep();
+    Ok(cgroup)
+}
+
 pub(super) fn open(hierarchies: &[Hierarchy], name: &str) -> Result<Cgroup> {
     tree::check_name(name)?;
     Ok(Cgroup { hierarchies: hierarchies.to_vec(), name: name.to_owned() })
@@ -86,10 +113,14 @@ fn limited(resources: &Resources) -> Vec<Controller> {
     let all = [
         (resources.memory.is_limited(), Controller::Memory),
         (resources.pids_max.is_some(), Controller::Pids),
-        (resources.blkio_weight.is_some(), Controller::Blkio),
+        (resources.blkio.is_limited(), Controller::Blkio),
         (!resources.devices.is_empty(), Controller::Devices),
         (resources.cpu.has_bandwidth(), Controller::Cpu),
         (resources.cpu.has_cpuset(), Controller::Cpuset),
+        (!resources.hugepages.is_empty(), Controller::Hugetlb),
+        (resources.network.class.is_some(), Controller::NetCls),
+        (!resources.network.priorities.is_empty(), Controller::NetPrio),
+        (!resources.rdma.is_empty(), Controller::Rdma),
     ];
     all.into_iter().filter(|(needed, _)| *needed).map(|(_, controller)| controller).collect()
 }
@@ -218,6 +249,11 @@ impl Cgroup {
             todo.extend(tree::children(&dir)?);
         }
         Ok(kills)
+    }
+
+    /// Version 1 is not safe to hand over (cgroups(7)): nothing is done.
+    pub fn delegate(&self, _user: u32) -> Result<()> {
+        Ok(())
     }
 
     pub fn remove(&self) -> Result<()> {

@@ -7,7 +7,7 @@ mod limits;
 mod stats;
 
 use crate::cgroup::devices::DeviceState;
-use crate::cgroup::{Entry, Resources, Stats, file, tree};
+use crate::cgroup::{Entry, Network, Resources, Stats, file, tree};
 use crate::signal::Signal;
 use crate::{Context, Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -49,6 +49,29 @@ pub(super) fn create(mount: &Path, name: &str, resources: &Resources) -> Result<
     Ok(cgroup)
 }
 
+pub(super) fn create_or_adopt(mount: &Path, name: &str, resources: &Resources) -> Result<Cgroup> {
+    let cgroup = open(mount, name)?;
+    let devices = check(resources)?;
+    let mut undo = tree::Undo::default();
+    match tree::make(mount, name, &mut undo) {
+        Err(error) if error.errno == Errno::EXIST => {
+            tree::check_unused(&cgroup.dir)?;
+            if cgroup.is_frozen()? {
+                let action = "create cgroup, which is there and frozen: thaw it or choose another name,";
+                return Err(Error::at(action, &cgroup.dir, Errno::BUSY));
+            }
+        }
+        made => made?,
+    }
+    cgroup.enable(&limited(resources)?)?;
+    limits::apply(&cgroup, resources)?;
+    if !resources.devices.is_empty() {
+        limits::replace_devices(&cgroup, &devices)?;
+    }
+    undo.keep();
+    Ok(cgroup)
+}
+
 pub(super) fn open(mount: &Path, name: &str) -> Result<Cgroup> {
     tree::check_name(name)?;
     Ok(Cgroup { mount: mount.to_owned(), name: name.to_owned(), dir: mount.join(name) })
@@ -67,6 +90,21 @@ fn check(resources: &Resources) -> Result<DeviceState> {
     if resources.memory.oom_kill_disable == Some(true) {
         return only_v1("disable the OOM killer");
     }
+    if resources.memory.kernel_tcp.is_some() {
+        return only_v1("limit the memory of TCP buffers");
+    }
+    if resources.memory.hierarchy == Some(false) {
+        return only_v1("leave the groups beneath out of the memory count");
+    }
+    if resources.cpu.has_realtime() {
+        return only_v1("limit real-time CPU");
+    }
+    if resources.network != Network::default() {
+        return only_v1("set network class and priorities");
+    }
+    if resources.blkio.leaf_weight.is_some() || resources.blkio.device_weights.iter().any(|w| w.leaf_weight.is_some()) {
+        return only_v1("set blkio leaf weight");
+    }
     DeviceState::of(&resources.devices)
 }
 
@@ -75,9 +113,11 @@ fn limited(resources: &Resources) -> Result<Vec<&str>> {
     let all = [
         (resources.memory.is_limited(), "memory"),
         (resources.pids_max.is_some(), "pids"),
-        (resources.blkio_weight.is_some(), "io"),
+        (resources.blkio.is_limited(), "io"),
         (resources.cpu.has_bandwidth(), "cpu"),
         (resources.cpu.has_cpuset(), "cpuset"),
+        (!resources.hugepages.is_empty(), "hugetlb"),
+        (!resources.rdma.is_empty(), "rdma"),
     ];
     let mut limited: Vec<&str> =
         all.into_iter().filter(|(needed, _)| *needed).map(|(_, controller)| controller).collect();
@@ -120,7 +160,9 @@ impl Cgroup {
     pub fn set(&self, resources: &Resources) -> Result<()> {
         let devices = check(resources)?;
         self.enable(&limited(resources)?)?;
-        limits::make_room(&self.dir, &resources.memory)?;
+        if resources.memory.check_before_update != Some(false) {
+            limits::make_room(&self.dir, &resources.memory)?;
+        }
         limits::apply(self, resources)?;
         if !resources.devices.is_empty() {
             limits::replace_devices(self, &devices)?;
@@ -202,6 +244,22 @@ impl Cgroup {
     pub fn oom_kills(&self) -> Result<u64> {
         let events = file::read_if_there(&self.dir, "memory.events")?.unwrap_or_default();
         Ok(file::field(&events, "oom_kill").unwrap_or(0))
+    }
+
+    /// Hands the group to `user`, who may then make groups beneath it (cgroups(7), delegation): the directory and the
+    /// files that the kernel lists for that.
+    pub fn delegate(&self, user: u32) -> Result<()> {
+        let listed = std::fs::read_to_string("/sys/kernel/cgroup/delegate");
+        let listed = listed.unwrap_or_else(|_| "cgroup.procs\ncgroup.subtree_control\ncgroup.threads\n".to_owned());
+        for name in std::iter::once("").chain(listed.lines()) {
+            let path = self.dir.join(name);
+            match rustix::fs::chown(&path, Some(rustix::fs::Uid::from_raw(user)), None) {
+                // A file of a controller that is not in use here.
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(Error::at("hand over cgroup", path, errno)),
+            }
+        }
+        Ok(())
     }
 
     pub fn remove(&self) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Seccomp filters (seccomp(2)): a policy in plain terms is compiled into one classic BPF program and loaded into the
 //! calling thread. `runtime` makes policies from OCI documents, `engine` from its default tables; what a profile says in
-//! JSON is not known here. User notification has an action value but no listener: nothing in brig answers one.
+//! JSON is not known here.
 
 mod assemble;
 mod compile;
@@ -19,7 +19,7 @@ mod interpret;
 mod tests;
 
 pub use compile::compile;
-pub use load::{Flags, load};
+pub use load::{Flags, load, load_with_listener};
 pub use policy::{Action, Architecture, Comparison, Policy, Rule, Test};
 pub use program::Program;
 pub use syscall::{Syscall, named};

@@ -4,7 +4,7 @@
 use super::Cgroup;
 use crate::cgroup::devices::Write;
 use crate::cgroup::hierarchy::Controller;
-use crate::cgroup::{Cpu, Limit, Memory, Resources, file};
+use crate::cgroup::{Blkio, Cpu, DeviceWeight, Limit, Memory, Resources, Throttle, ThrottleKind, file};
 use crate::{Context, Error, Result};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -25,8 +25,30 @@ pub(super) fn apply(cgroup: &Cgroup, resources: &Resources) -> Result<()> {
         // This controller says `max` on both versions.
         file::write(&cgroup.find(Controller::Pids)?, "pids.max", &limit.v2())?;
     }
-    if let Some(weight) = resources.blkio_weight {
-        blkio(&cgroup.find(Controller::Blkio)?, weight)?;
+    if resources.blkio.is_limited() {
+        blkio(&cgroup.find(Controller::Blkio)?, &resources.blkio)?;
+    }
+    others(cgroup, resources)
+}
+
+fn others(cgroup: &Cgroup, resources: &Resources) -> Result<()> {
+    for (size, limit) in &resources.hugepages {
+        let dir = cgroup.find(Controller::Hugetlb)?;
+        file::write_plain(&dir, &format!("hugetlb.{size}.limit_in_bytes"), &limit.v1())?;
+        // What is reserved counts too where the kernel can (5.7).
+        match file::write_plain(&dir, &format!("hugetlb.{size}.rsvd.limit_in_bytes"), &limit.v1()) {
+            Err(error) if error.errno == Errno::NOENT => {}
+            other => other?,
+        }
+    }
+    if let Some(class) = resources.network.class {
+        file::write(&cgroup.find(Controller::NetCls)?, "net_cls.classid", &class.to_string())?;
+    }
+    for (interface, priority) in &resources.network.priorities {
+        file::write(&cgroup.find(Controller::NetPrio)?, "net_prio.ifpriomap", &format!("{interface} {priority}"))?;
+    }
+    for rdma in &resources.rdma {
+        file::write(&cgroup.find(Controller::Rdma)?, "rdma.max", &rdma.line())?;
     }
     Ok(())
 }
@@ -73,6 +95,15 @@ fn memory(dir: &Path, memory: &Memory) -> Result<()> {
     if let Some(swappiness) = memory.swappiness {
         file::write(dir, "memory.swappiness", &swappiness.to_string())?;
     }
+    if let Some(limit) = memory.kernel_tcp {
+        file::write(dir, "memory.kmem.tcp.limit_in_bytes", &limit.v1())?;
+    }
+    if let Some(hierarchy) = memory.hierarchy {
+        let wanted = if hierarchy { "1" } else { "0" };
+        if file::read(dir, "memory.use_hierarchy")?.trim() != wanted {
+            file::write(dir, "memory.use_hierarchy", wanted)?;
+        }
+    }
     if let Some(disable) = memory.oom_kill_disable {
         file::write(dir, "memory.oom_control", if disable { "1" } else { "0" })?;
     }
@@ -96,6 +127,34 @@ fn cpu(dir: &Path, cpu: &Cpu) -> Result<()> {
     if let Some(shares) = cpu.shares {
         file::write(dir, "cpu.shares", &shares.to_string())?;
     }
+    realtime(dir, cpu)?;
+    if let Some(idle) = cpu.idle {
+        file::write(dir, "cpu.idle", &idle.to_string())?;
+    }
+    let write_burst = || cpu.burst.map_or(Ok(()), |burst| file::write(dir, "cpu.cfs_burst_us", &burst.to_string()));
+    // What is saved up may not exceed the quota, whichever of both rises.
+    match write_burst() {
+        Err(error) if error.errno == Errno::INVAL && cpu.quota.is_some() => {
+            bandwidth(dir, cpu).and_then(|()| write_burst())
+        }
+        other => other.and_then(|()| bandwidth(dir, cpu)),
+    }
+}
+
+/// The runtime may not exceed the period, whichever of both rises.
+fn realtime(dir: &Path, cpu: &Cpu) -> Result<()> {
+    let write = |name, value: Option<String>| value.map_or(Ok(()), |value| file::write(dir, name, &value));
+    let period = || write("cpu.rt_period_us", cpu.realtime_period.map(|period| period.to_string()));
+    let runtime = || write("cpu.rt_runtime_us", cpu.realtime_runtime.map(|runtime| runtime.to_string()));
+    match period() {
+        Err(error) if error.errno == Errno::INVAL && cpu.realtime_runtime.is_some() => {
+            runtime().and_then(|()| period())
+        }
+        other => other.and_then(|()| runtime()),
+    }
+}
+
+fn bandwidth(dir: &Path, cpu: &Cpu) -> Result<()> {
     let write_quota = || cpu.quota.map_or(Ok(()), |quota| file::write(dir, "cpu.cfs_quota_us", &quota.v1()));
     let Some(period) = cpu.period else { return write_quota() };
     let write_period = || file::write(dir, "cpu.cfs_period_us", &period.to_string());
@@ -115,10 +174,37 @@ fn cpuset(dir: &Path, cpu: &Cpu) -> Result<()> {
     Ok(())
 }
 
+fn blkio(dir: &Path, blkio: &Blkio) -> Result<()> {
+    if let Some(weight) = blkio.weight {
+        write_weight(dir, "", &weight.to_string())?;
+    }
+    if let Some(weight) = blkio.leaf_weight {
+        file::write(dir, "blkio.leaf_weight", &weight.to_string())?;
+    }
+    for DeviceWeight { device, weight, leaf_weight } in &blkio.device_weights {
+        if let Some(weight) = weight {
+            write_weight(dir, "_device", &format!("{device} {weight}"))?;
+        }
+        if let Some(weight) = leaf_weight {
+            file::write(dir, "blkio.leaf_weight_device", &format!("{device} {weight}"))?;
+        }
+    }
+    for Throttle { device, kind, rate } in &blkio.throttles {
+        let name = match kind {
+            ThrottleKind::ReadBytes => "blkio.throttle.read_bps_device",
+            ThrottleKind::WriteBytes => "blkio.throttle.write_bps_device",
+            ThrottleKind::ReadOperations => "blkio.throttle.read_iops_device",
+            ThrottleKind::WriteOperations => "blkio.throttle.write_iops_device",
+        };
+        file::write(dir, name, &format!("{device} {rate}"))?;
+    }
+    Ok(())
+}
+
 /// The file's name depends on the I/O scheduler; without BFQ (or, before Linux 5.0, CFQ) there is none.
-fn blkio(dir: &Path, weight: u16) -> Result<()> {
+fn write_weight(dir: &Path, suffix: &str, value: &str) -> Result<()> {
     for name in ["blkio.bfq.weight", "blkio.weight"] {
-        match file::write(dir, name, &weight.to_string()) {
+        match file::write(dir, &format!("{name}{suffix}"), value) {
             Err(error) if error.errno == Errno::NOENT => {}
             other => return other,
         }

@@ -4,7 +4,7 @@ use super::Cgroup;
 use crate::bpf;
 use crate::cgroup::devices::DeviceState;
 use crate::cgroup::resources::{io_weight_of_blkio, swap_alone, weight_of_shares};
-use crate::cgroup::{Cpu, Limit, Memory, Resources, file, tree};
+use crate::cgroup::{Blkio, Cpu, DeviceWeight, Limit, Memory, Resources, Throttle, ThrottleKind, file, tree};
 use crate::{Error, Result};
 use rustix::io::Errno;
 use std::path::Path;
@@ -18,11 +18,31 @@ pub(super) fn apply(cgroup: &Cgroup, resources: &Resources) -> Result<()> {
     if let Some(limit) = resources.pids_max {
         file::write(dir, "pids.max", &limit.v2())?;
     }
-    if let Some(weight) = resources.blkio_weight {
-        blkio(dir, weight)?;
-    }
+    blkio(dir, &resources.blkio)?;
+    others(dir, resources)?;
     // Last: what is asked for by its own name wins over what was converted.
-    resources.unified.iter().try_for_each(|(name, value)| file::write(dir, name, value))
+    resources.unified.iter().try_for_each(|(name, value)| write_lines(dir, name, value))
+}
+
+/// A file such as `io.max` takes one device a write.
+fn write_lines(dir: &Path, name: &str, value: &str) -> Result<()> {
+    let mut lines = value.lines().filter(|line| !line.trim().is_empty()).peekable();
+    if lines.peek().is_none() {
+        return file::write(dir, name, value);
+    }
+    lines.try_for_each(|line| file::write(dir, name, line))
+}
+
+fn others(dir: &Path, resources: &Resources) -> Result<()> {
+    for (size, limit) in &resources.hugepages {
+        file::write_plain(dir, &format!("hugetlb.{size}.max"), &limit.v2())?;
+        // What is reserved counts too where the kernel can (5.7).
+        match file::write_plain(dir, &format!("hugetlb.{size}.rsvd.max"), &limit.v2()) {
+            Err(error) if error.errno == Errno::NOENT => {}
+            other => other?,
+        }
+    }
+    resources.rdma.iter().try_for_each(|rdma| file::write(dir, "rdma.max", &rdma.line()))
 }
 
 /// Leads from `now` to `target` in a new group, which has no program yet.
@@ -63,7 +83,9 @@ fn memory(dir: &Path, memory: &Memory) -> Result<()> {
     if let Some(limit) = memory.limit {
         file::write(dir, "memory.max", &limit.v2())?;
     }
-    if let Some(total) = memory.swap {
+    // As on version 1: who lifts the one limit and says nothing of the other means both.
+    let lifted = (memory.limit == Some(Limit::Unlimited)).then_some(Limit::Unlimited);
+    if let Some(total) = memory.swap.or(lifted) {
         let now = || -> Result<Option<Limit>> { Ok(file::number(dir, "memory.max")?.map(Limit::At)) };
         let swap = swap_alone(total, memory.limit.map_or_else(now, |limit| Ok(Some(limit)))?)?;
         match file::write(dir, "memory.swap.max", &swap.v2()) {
@@ -87,6 +109,20 @@ fn cpu(dir: &Path, cpu: &Cpu) -> Result<()> {
     if let Some(shares) = cpu.shares {
         file::write(dir, "cpu.weight", &weight_of_shares(shares).to_string())?;
     }
+    if let Some(idle) = cpu.idle {
+        file::write(dir, "cpu.idle", &idle.to_string())?;
+    }
+    let write_burst = || cpu.burst.map_or(Ok(()), |burst| file::write(dir, "cpu.max.burst", &burst.to_string()));
+    // What is saved up may not exceed the quota, whichever of both rises.
+    match write_burst() {
+        Err(error) if error.errno == Errno::INVAL && cpu.quota.is_some() => {
+            bandwidth(dir, cpu).and_then(|()| write_burst())
+        }
+        other => other.and_then(|()| bandwidth(dir, cpu)),
+    }
+}
+
+fn bandwidth(dir: &Path, cpu: &Cpu) -> Result<()> {
     let value = match (cpu.quota, cpu.period) {
         (None, None) => return Ok(()),
         (Some(quota), None) => quota.v2(),
@@ -108,10 +144,32 @@ fn cpuset(dir: &Path, cpu: &Cpu) -> Result<()> {
     Ok(())
 }
 
+fn blkio(dir: &Path, blkio: &Blkio) -> Result<()> {
+    if let Some(weight) = blkio.weight {
+        write_weight(dir, "", weight)?;
+    }
+    for DeviceWeight { device, weight, .. } in &blkio.device_weights {
+        if let Some(weight) = weight {
+            write_weight(dir, &format!("{device} "), *weight)?;
+        }
+    }
+    for Throttle { device, kind, rate } in &blkio.throttles {
+        let key = match kind {
+            ThrottleKind::ReadBytes => "rbps",
+            ThrottleKind::WriteBytes => "wbps",
+            ThrottleKind::ReadOperations => "riops",
+            ThrottleKind::WriteOperations => "wiops",
+        };
+        let rate = if *rate == 0 { "max".to_owned() } else { rate.to_string() };
+        file::write(dir, "io.max", &format!("{device} {key}={rate}"))?;
+    }
+    Ok(())
+}
+
 /// BFQ has the range of version 1 and a file of its own; the other weights are those of io.cost.
-fn blkio(dir: &Path, weight: u16) -> Result<()> {
+fn write_weight(dir: &Path, device: &str, weight: u16) -> Result<()> {
     for (name, value) in [("io.bfq.weight", u64::from(weight)), ("io.weight", io_weight_of_blkio(weight))] {
-        match file::write(dir, name, &value.to_string()) {
+        match file::write(dir, name, &format!("{device}{value}")) {
             Err(error) if error.errno == Errno::NOENT => {}
             other => return other,
         }
