@@ -20,6 +20,10 @@ struct Profile {
     architectures: Option<Vec<String>>,
     arch_map: Option<Vec<ArchitectureFamily>>,
     flags: Option<Vec<String>>,
+    #[serde(default)]
+    listener_path: String,
+    #[serde(default)]
+    listener_metadata: String,
     syscalls: Option<Vec<Entry>>,
 }
 
@@ -95,6 +99,8 @@ fn settle(profile: Profile, machine: &Machine) -> Result<Seccomp> {
         default_errno_ret: errno_of(profile.default_errno.as_deref(), profile.default_errno_ret)?,
         architectures: architectures(profile.architectures, profile.arch_map, machine.architecture)?,
         flags: profile.flags.unwrap_or_default(),
+        listener_path: profile.listener_path,
+        listener_metadata: profile.listener_metadata,
         syscalls,
     })
 }
