@@ -22,6 +22,7 @@ use std::path::Path;
 pub fn create(engine: &Engine, options: Options) -> Result<Container> {
     let lease = engine.store().use_images()?; // no image is removed under our hands
     let image = engine.store().resolve(&options.image)?;
+    engine.store().note_use(&image);
     validate::options(&options)?;
     let process = resolve::process(&options, &image.config)?;
     let id = new_id()?;

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::paths::Paths;
+use crate::settings::Settings;
 use std::path::Path;
 
 pub const DEFAULT_ROOT: &str = "/var/lib/brig";
@@ -11,6 +12,8 @@ pub const DEFAULT_STATE: &str = "/run/brig";
 pub struct Engine {
     paths: Paths,
     store: image::Store,
+    /// Or why they cannot be read.
+    settings: Result<Settings, String>,
 }
 
 impl Engine {
@@ -23,11 +26,20 @@ impl Engine {
                 crate::file::make_directory(directory)?;
             }
         }
-        Ok(Engine { store: image::Store::open(root)?, paths })
+        let settings = Settings::load().map_err(|error| error.to_string());
+        let keeps_blobs = settings.as_ref().is_ok_and(|settings| settings.keep_blobs);
+        let store = image::Store::open(root)?;
+        let store = if keeps_blobs { store.keeping_blobs() } else { store };
+        Ok(Engine { store, paths, settings })
     }
 
     pub fn paths(&self) -> &Paths {
         &self.paths
+    }
+
+    /// `Invalid` when the file has a mistake; then what needs none of it goes by the defaults.
+    pub fn settings(&self) -> Result<&Settings> {
+        self.settings.as_ref().map_err(|why| Error::Invalid(why.clone()))
     }
 
     pub fn store(&self) -> &image::Store {

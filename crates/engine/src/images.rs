@@ -2,6 +2,7 @@
 //! rules on containers that use it, listing with filters. The work is done by `image` and
 //! `registry`; here the containers come in.
 
+pub mod budget;
 pub mod check;
 pub mod copy;
 mod filter;
@@ -76,9 +77,12 @@ pub fn pull(
 ) -> Result<(Reference, Pulled)> {
     Reference::parse(name).map_err(invalid)?;
     let (session, candidates) = reach.named(name)?;
-    first_of(name, candidates, |reference| {
+    let pulled = first_of(name, candidates, |reference| {
         registry::pull(&session, engine.store(), reference, options, &mut |event| progress(reference, event))
-    })
+    })?;
+    // Also when it was here already.
+    engine.store().note_use(&pulled.1.image);
+    Ok(pulled)
 }
 
 /// Removes an image or one of its names; `Conflict` carries docker's texts. What the image took on the disk is being

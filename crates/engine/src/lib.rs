@@ -31,6 +31,7 @@ mod recover;
 mod resolve;
 pub mod run;
 pub mod seccomp;
+pub mod settings;
 mod skeleton;
 pub mod state;
 pub mod stats;

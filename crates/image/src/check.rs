@@ -10,6 +10,7 @@ pub use aside::Aside;
 use crate::blob::{self, Hasher};
 use crate::erofs;
 use crate::error::{Error, Result};
+use crate::gc::{Marks, Users};
 use crate::index::Entry;
 use crate::ingest::Ingest;
 use crate::layer::{self, Archive, Form};
@@ -61,21 +62,56 @@ pub struct Report {
     pub blobs: usize,
     pub layers: usize,
     pub damages: Vec<Damage>,
+    /// What neither an image nor a container needs, with the bytes that it takes on the disk. Empty while somebody brings
+    /// images in, or when damage hides what is needed.
+    pub unused: Vec<(Part, u64)>,
 }
 
+/// Told of each part before it is looked at, with the bytes on the disk that were looked at so far, and all there are.
+pub type Progress<'a> = &'a mut dyn FnMut(&Part, u64, u64);
+
 impl Store {
-    /// Checks everything that images need. `progress` is told of each part, before it is looked at. Reads all layers
-    /// and writes each once more to a temporary file, so it takes its time.
-    pub fn check(&self, progress: &mut dyn FnMut(&Part)) -> Result<Report> {
+    /// Checks everything that images need. Reads all layers and writes each once more to a temporary file, so it takes
+    /// its time.
+    pub fn check(&self, progress: Progress<'_>, users: Users<'_>) -> Result<Report> {
         // Nothing is swept meanwhile, and the temporary files go with it.
         let ingest = self.ingest()?;
         let owners = owners(&self.entries()?);
-        let mut check = Check { store: self, ingest, report: Report::default(), checked: BTreeMap::new(), progress };
+        let (report, checked) = (Report::default(), BTreeMap::new());
+        let bytes = kernel::disk::allocated_bytes(&self.images_path().join("blobs"))?
+            + kernel::disk::allocated_bytes(self.layers().path())?;
+        let mut check = Check { store: self, ingest, report, checked, progress, bytes: (0, bytes) };
         for owner in &owners {
             check.image(owner)?;
         }
         check.report.images = owners.len();
-        Ok(check.report)
+        let Check { ingest, mut report, .. } = check;
+        drop(ingest);
+        report.unused = self.unused(users)?;
+        Ok(report)
+    }
+
+    fn unused(&self, users: Users<'_>) -> Result<Vec<(Part, u64)>> {
+        // What comes in just now is needed by nobody yet.
+        let Some(_lock) = self.try_lock_exclusive()? else { return Ok(Vec::new()) };
+        let marks = match Marks::of(self, &self.entries()?, &users()?) {
+            Err(Error::Invalid { .. }) => return Ok(Vec::new()),
+            marks => marks?,
+        };
+        let mut unused = Vec::new();
+        for path in self.blobs()? {
+            let (directory, hex) = (path.parent().and_then(Path::file_name), path.file_name());
+            let [algorithm, hex] = [directory, hex].map(|name| name.unwrap_or_default().to_string_lossy());
+            if let (false, Ok(digest)) = (marks.blobs.contains(&*hex), Digest::parse(&format!("{algorithm}:{hex}"))) {
+                unused.push((Part::Blob(digest), kernel::disk::allocated_bytes(&path)?));
+            }
+        }
+        for hex in self.layers().list()?.0.iter().filter(|hex| !marks.layers.contains(*hex)) {
+            if let Some(diff_id) = layer::diff_id(hex) {
+                unused.push((Part::Layer(diff_id), self.layers().allocated_bytes(hex)?));
+            }
+        }
+        Ok(unused)
     }
 }
 
@@ -99,7 +135,9 @@ struct Check<'a> {
     report: Report,
     /// What was looked at, with the number of its damage if it has one.
     checked: BTreeMap<Part, Option<usize>>,
-    progress: &'a mut dyn FnMut(&Part),
+    progress: Progress<'a>,
+    /// Looked at, and in all.
+    bytes: (u64, u64),
 }
 
 impl Check<'_> {
@@ -138,11 +176,18 @@ impl Check<'_> {
             }
             return Ok(());
         }
-        (self.progress)(&part);
-        match part {
-            Part::Blob(_) => self.report.blobs += 1,
-            Part::Layer(_) => self.report.layers += 1,
-        }
+        (self.progress)(&part, self.bytes.0, self.bytes.1);
+        let size = match &part {
+            Part::Blob(digest) => {
+                self.report.blobs += 1;
+                kernel::disk::allocated_bytes(&self.store.blob_path(digest))?
+            }
+            Part::Layer(diff_id) => {
+                self.report.layers += 1;
+                self.store.layers().allocated_bytes(diff_id.hex())?
+            }
+        };
+        self.bytes.0 += size;
         // What cannot be read is as good as damaged; other errors of the machine end the check.
         let why = match look(self) {
             Err(error @ (Error::Invalid { .. } | Error::Mismatch { .. } | Error::Stream(_))) => Some(error.to_string()),

@@ -6,17 +6,20 @@
 //! shared lock meanwhile. A removal never waits for them: if somebody is at work, only the names
 //! go, and what is left over goes at a later sweep.
 
-use crate::blob;
+mod budget;
+mod marks;
+
+pub use budget::{Evicted, Shrunk};
+pub(crate) use marks::Marks;
+
 use crate::error::{Error, Result};
 use crate::index::Entry;
 use crate::ingest::partial;
 use crate::layer;
 use crate::store::{self, Store};
 use kernel::lock::Lock;
-use spec::image::{ImageConfig, Manifest};
 use spec::{Digest, Reference};
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A container that needs an image.
 #[derive(Debug, Clone)]
@@ -74,10 +77,15 @@ impl Store {
         let lock = self.try_lock_exclusive()?;
         let users = users()?;
         let removed = self.update(|entries| remove_from(entries, text, force, &users))?;
-        if removed.iter().any(|r| matches!(r, Removed::Deleted(_))) {
-            return Ok((removed, self.sweep(lock, &users)?.1));
+        if !removed.iter().any(|r| matches!(r, Removed::Deleted(_))) {
+            return Ok((removed, Remains::default()));
         }
-        Ok((removed, Remains::default()))
+        match self.sweep(lock, &users) {
+            Ok((_, remains)) => Ok((removed, remains)),
+            // Another image is damaged, so nobody knows what is its; `prune` says so, and this removal has been done.
+            Err(Error::Invalid { .. }) => Ok((removed, Remains::default())),
+            Err(error) => Err(error),
+        }
     }
 
     /// Removes images without a name, or with `all` every one that no container needs, and leftovers (also of
@@ -97,17 +105,35 @@ impl Store {
         Ok((removed, freed + partial::remove_abandoned(&self.partial_path())?))
     }
 
+    /// Removes what neither an image nor a container needs, unless somebody is at work. Returns the bytes that this
+    /// frees on the disk.
+    pub fn remove_unused(&self, users: Users<'_>) -> Result<u64> {
+        let lock = self.try_lock_exclusive()?;
+        let (freed, remains) = self.sweep(lock, &users()?)?;
+        remains.delete();
+        Ok(freed)
+    }
+
     /// Removes what neither the index nor a container needs; returns the bytes that this frees, some of them when the
-    /// remains are deleted. Without the lock nothing happens.
+    /// remains are deleted. Without the lock nothing happens. `Invalid` when an image is damaged, so that what it needs
+    /// is not known: better to keep too much.
     fn sweep(&self, lock: Option<Lock>, users: &[User]) -> Result<(u64, Remains)> {
         let Some(lock) = lock else { return Ok((0, Remains::default())) };
-        let marks = self.mark(users)?;
+        let marks = Marks::of(self, &self.entries()?, users)?;
         let mut freed = 0;
-        let blobs = self.images_path().join("blobs");
-        for algorithm in ["sha256", "sha512"] {
-            freed += sweep_blobs(&blobs.join(algorithm), &marks.blobs)?;
+        for path in self.blobs()? {
+            if !marks.blobs.contains(&*path.file_name().unwrap_or_default().to_string_lossy()) {
+                freed += kernel::disk::allocated_bytes(&path)?;
+                std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+            }
         }
-        let (layers, mut remains) = self.layers().list()?;
+        let (layers, temporary) = self.layers().list()?;
+        let (mut remains, leftovers): (Vec<_>, Vec<_>) =
+            temporary.into_iter().partition(|path| layer::is_retired(path));
+        for directory in leftovers {
+            // Under the lock: without it an ingest might be given the same name.
+            let _ = layer::remove_tree(&directory);
+        }
         for hex in layers.iter().filter(|hex| !marks.layers.contains(*hex)) {
             let (doomed, size) = self.layers().retire(hex)?;
             freed += size;
@@ -116,49 +142,6 @@ impl Store {
         drop(lock);
         Ok((freed, Remains(remains)))
     }
-
-    /// A document that cannot be read stops the sweep: better to keep too much.
-    fn mark(&self, users: &[User]) -> Result<Marks> {
-        let mut marks = Marks::default();
-        for entry in self.entries()? {
-            let digest = &entry.manifest.digest;
-            let manifest = Manifest::parse(&blob::read_document(&self.blob_path(digest))?)
-                .map_err(|why| Error::invalid(format!("manifest {digest}"), why))?;
-            let config = ImageConfig::parse(&blob::read_document(&self.blob_path(&entry.id))?)
-                .map_err(|why| Error::invalid(format!("configuration {}", entry.id), why))?;
-            marks.blobs.extend([digest.hex().to_owned(), entry.id.hex().to_owned()]);
-            marks.blobs.extend(manifest.layers.iter().map(|layer| layer.digest.hex().to_owned()));
-            marks.layers.extend(config.rootfs.diff_ids.iter().map(|id| id.hex().to_owned()));
-        }
-        for user in users {
-            marks.layers.extend(user.layers.iter().map(|id| id.hex().to_owned()));
-        }
-        Ok(marks)
-    }
-}
-
-/// What stays, in hexadecimal.
-#[derive(Default)]
-struct Marks {
-    blobs: HashSet<String>,
-    layers: HashSet<String>,
-}
-
-fn sweep_blobs(directory: &Path, keep: &HashSet<String>) -> Result<u64> {
-    let entries = match std::fs::read_dir(directory) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-        result => result.map_err(Error::io("list", directory))?,
-    };
-    let mut freed = 0;
-    for entry in entries {
-        let entry = entry.map_err(Error::io("list", directory))?;
-        if keep.contains(&*entry.file_name().to_string_lossy()) {
-            continue;
-        }
-        freed += kernel::disk::allocated_bytes(&entry.path())?;
-        std::fs::remove_file(entry.path()).map_err(Error::io("remove", &entry.path()))?;
-    }
-    Ok(freed)
 }
 
 /// Removes what killed ingests and removals have left, unless somebody is at work.

@@ -49,8 +49,6 @@ struct Done {
     blobs: HashMap<Digest, PathBuf>,
     /// Layers in the form of directories: one sync for all their files.
     layers: HashMap<Digest, PathBuf>,
-    /// Whether the `layers` directory has new names.
-    has_new_layers: bool,
 }
 
 impl Ingest {
@@ -147,9 +145,8 @@ impl Ingest {
         if let Some(blob) = order.blob {
             done.blobs.insert(layer.descriptor.digest.clone(), blob);
         }
-        match self.form {
-            Form::Erofs => done.has_new_layers = true,
-            Form::Directory => drop(done.layers.insert(layer.diff_id.clone(), order.home)),
+        if self.form == Form::Directory {
+            done.layers.insert(layer.diff_id.clone(), order.home);
         }
         Ok(layer)
     }
@@ -174,7 +171,10 @@ impl Ingest {
             }
             Ok(())
         })?;
-        self.store.image(&id)
+        let image = self.store.image(&id)?;
+        // Its manifest may have been here before.
+        self.store.note_use(&image);
+        Ok(image)
     }
 
     /// Writes configuration and manifest of an image of ours, and finishes it.
@@ -240,20 +240,20 @@ impl Ingest {
         for (diff_id, temporary) in &done.layers {
             self.store.layers().adopt(temporary, diff_id)?;
         }
-        let mut changed: BTreeSet<PathBuf> = BTreeSet::new();
-        if done.has_new_layers || !done.layers.is_empty() {
-            changed.insert(self.store.layers().path().to_owned());
-        }
+        // Also when nothing is new to us: somebody who was killed, or is still at work, may have brought it.
+        let blobs = self.store.images_path().join("blobs");
+        let mut changed = BTreeSet::from([self.store.layers().path().to_owned()]);
         for (digest, temporary) in &done.blobs {
             let path = self.store.blob_path(digest);
             let parent = path.parent().unwrap_or(Path::new("/"));
             if !parent.exists() {
                 std::fs::create_dir_all(parent).map_err(Error::io("create directory", parent))?;
-                changed.extend(parent.parent().map(Path::to_owned));
+                changed.insert(blobs.clone());
             }
             std::fs::rename(temporary, &path).map_err(Error::io("rename blob to", &path))?;
-            changed.insert(parent.to_owned());
         }
+        let algorithms = [Algorithm::Sha256, Algorithm::Sha512].map(|algorithm| blobs.join(algorithm.name()));
+        changed.extend(algorithms.into_iter().filter(|directory| directory.exists()));
         changed.iter().try_for_each(|directory| Ok(kernel::disk::sync_directory(directory)?))
     }
 }

@@ -57,6 +57,9 @@ pub(crate) struct Layers {
 /// Names of this form are being made, or were when their maker was killed.
 pub(crate) const TEMPORARY_PREFIX: &str = ".tmp-";
 
+/// Of those, the ones that hold a layer which is to be deleted. No ingest is ever given such a name.
+const RETIRED_PREFIX: &str = ".tmp-remove-";
+
 const IMAGE: &str = "image.erofs";
 const DIRECTORY: &str = "diff";
 const SIZE: &str = "size";
@@ -168,8 +171,10 @@ impl Layers {
     /// it stay whole: the file goes with the last of them. Returns where its remains are, and the bytes on the disk that
     /// they take.
     pub(crate) fn retire(&self, hex: &str) -> Result<(PathBuf, u64)> {
-        let doomed = self.path.join(format!("{TEMPORARY_PREFIX}remove-{}-{hex}", std::process::id()));
         let home = self.path.join(hex);
+        let names = (0_u32..).map(|number| format!("{RETIRED_PREFIX}{}-{number}-{hex}", std::process::id()));
+        // A killed process with our number may have left the first.
+        let doomed = names.map(|name| self.path.join(name)).find(|path| !path.exists()).unwrap_or_default();
         std::fs::rename(&home, &doomed).map_err(Error::io("rename", &home))?;
         let size = kernel::disk::allocated_bytes(&doomed)?;
         Ok((doomed, size))
@@ -274,6 +279,17 @@ impl Read for Archive {
             Source::Blob(decoder) => decoder.read(buffer),
         }
     }
+}
+
+/// The diff id of a layer's name on the disk; `None` for what is none of ours.
+pub(crate) fn diff_id(hex: &str) -> Option<Digest> {
+    let algorithms = ["sha256", "sha512"].into_iter();
+    algorithms.filter_map(|algorithm| Digest::parse(&format!("{algorithm}:{hex}")).ok()).next()
+}
+
+/// Whether a temporary directory holds a layer that has left the store.
+pub(crate) fn is_retired(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(RETIRED_PREFIX))
 }
 
 /// Removes a directory of ours with everything in it.

@@ -17,6 +17,7 @@ use crate::ingest::Ingest;
 use crate::layer::{Archive, Form, Layers};
 use crate::{blob, gc};
 use kernel::lock::Lock;
+use spec::digest::Algorithm;
 use spec::image::{ImageConfig, Manifest};
 use spec::{Digest, Reference};
 use std::fs::DirBuilder;
@@ -71,6 +72,10 @@ impl Store {
             made.map_err(Error::io("create directory", directory))?;
         }
         std::fs::create_dir_all(&blobs).map_err(Error::io("create directory", &blobs))?;
+        // The index comes last, and with it the name of `images`; those who find it sync nothing above their own files.
+        for directory in [blobs.parent(), self.images.parent()].into_iter().flatten() {
+            kernel::disk::sync_directory(directory)?;
+        }
         let _lock = self.lock_index()?;
         // Somebody else may have been faster.
         if index::read(&self.images)?.is_none() {
@@ -110,6 +115,22 @@ impl Store {
         path.push(digest.algorithm().name());
         path.push(digest.hex());
         path
+    }
+
+    /// All blobs that are here.
+    pub(crate) fn blobs(&self) -> Result<Vec<PathBuf>> {
+        let mut blobs = Vec::new();
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            let directory = self.images.join("blobs").join(algorithm.name());
+            let entries = match std::fs::read_dir(&directory) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                result => result.map_err(Error::io("list", &directory))?,
+            };
+            for entry in entries {
+                blobs.push(entry.map_err(Error::io("list", &directory))?.path());
+            }
+        }
+        Ok(blobs)
     }
 
     /// Starts to take something in. Waits while a sweep is under way.
@@ -189,7 +210,9 @@ impl Store {
             let entry = Entry { name: Some(name.clone()), ..entry.clone() };
             index::put(entries, entry);
             Ok(())
-        })
+        })?;
+        self.note_use(image);
+        Ok(())
     }
 
     /// Whether all layers are here. (Which a user who tidied up by hand may have prevented.)

@@ -2,6 +2,7 @@
 //! store's two directories.
 
 use crate::error::Result;
+use crate::layer;
 use crate::store::{Image, Store};
 use spec::Digest;
 use std::collections::BTreeMap;
@@ -44,10 +45,7 @@ impl Store {
         let images = self.list()?;
         let mut layers: BTreeMap<String, LayerUsage> = BTreeMap::new();
         for hex in self.layers().list()?.0 {
-            // Nothing of ours has another name.
-            if let Ok(diff_id) =
-                Digest::parse(&format!("sha256:{hex}")).or_else(|_| Digest::parse(&format!("sha512:{hex}")))
-            {
+            if let Some(diff_id) = layer::diff_id(&hex) {
                 let size = self.layers().allocated_bytes(&hex)?;
                 layers.insert(hex, LayerUsage { diff_id, size, images: 0 });
             }

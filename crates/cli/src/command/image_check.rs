@@ -5,21 +5,25 @@ use crate::failure::Outcome;
 use crate::flags::{self, Parsed};
 use crate::globals::Place;
 use crate::output;
+use crate::output::progress::Board;
+use crate::output::size;
 use engine::images::check;
-use image::check::{Damage, Owner, Part};
+use image::check::{Damage, Owner, Part, Report};
 use spec::Reference;
 
 /// Prints what is damaged, what was mended, and how much was looked at. 1 if something is damaged still.
 pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::image_check::read(&parsed)?;
     let engine = place.engine()?;
-    let report = check::check(&engine, &mut |_| ())?;
+    let mut board = Board::stderr(asked.quiet);
+    let progress = &mut |part: &Part, done, all| board.count("Checking", &name_of(part), done, all);
+    let report = check::check(&engine, progress)?;
     for damage in &report.damages {
         output::print(&line(damage))?;
     }
     let mut report = report;
     if asked.repair && !report.damages.is_empty() {
-        let (repairs, now) = check::repair(&engine, &asked.reach, &report)?;
+        let (repairs, now) = check::repair(&engine, &asked.reach, &report, progress)?;
         for repair in repairs {
             match repair.failure {
                 None if asked.quiet => {}
@@ -29,8 +33,10 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
         }
         report = now;
     }
+    let freed = if asked.repair && !report.unused.is_empty() { check::remove_unused(&engine)? } else { 0 };
     let left = report.damages.len();
     if !asked.quiet {
+        output::print(&unused(&report, freed))?;
         let (images, layers, blobs) = (report.images, report.layers, report.blobs);
         output::print(&format!("{images} images, {layers} layers, {blobs} blobs: {left} damaged\n"))?;
     }
@@ -38,12 +44,31 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
 }
 
 fn line(damage: &Damage) -> String {
-    let part = match &damage.part {
+    let names: Vec<String> = damage.images.iter().map(name).collect();
+    format!("{} {} (part of {})\n", name_of(&damage.part), damage.why, names.join(", "))
+}
+
+/// What killed commands have left, and what became of it.
+fn unused(report: &Report, freed: u64) -> String {
+    let layers = report.unused.iter().filter(|(part, _)| matches!(part, Part::Layer(_))).count();
+    let (blobs, bytes) = (report.unused.len() - layers, report.unused.iter().map(|(_, bytes)| bytes).sum());
+    if report.unused.is_empty() {
+        return String::new();
+    }
+    match freed {
+        0 => format!(
+            "unused: {layers} layers, {blobs} blobs ({}); `brig image prune` removes them\n",
+            size::short(bytes)
+        ),
+        freed => format!("unused: {layers} layers, {blobs} blobs ({}), removed\n", size::short(freed)),
+    }
+}
+
+fn name_of(part: &Part) -> String {
+    match part {
         Part::Blob(digest) => format!("blob {digest}"),
         Part::Layer(diff_id) => format!("layer {diff_id}"),
-    };
-    let names: Vec<String> = damage.images.iter().map(name).collect();
-    format!("{part} {} (part of {})\n", damage.why, names.join(", "))
+    }
 }
 
 /// A tag if there is one, else the id.

@@ -4,7 +4,7 @@
 use super::registries::Reach;
 use crate::engine::Engine;
 use crate::error::Result;
-use image::check::{Owner, Part, Report};
+use image::check::{Owner, Part, Progress, Report};
 use registry::PullOptions;
 use spec::Reference;
 
@@ -20,13 +20,23 @@ pub struct Repair {
 }
 
 /// Checks the store; see `image::check`.
-pub fn check(engine: &Engine, progress: &mut dyn FnMut(&Part)) -> Result<Report> {
-    Ok(engine.store().check(progress)?)
+pub fn check(engine: &Engine, progress: Progress<'_>) -> Result<Report> {
+    Ok(engine.store().check(progress, &|| super::users(engine))?)
+}
+
+/// Removes what the check has found unused, unless somebody is at work; the bytes on the disk that this frees.
+pub fn remove_unused(engine: &Engine) -> Result<u64> {
+    Ok(engine.store().remove_unused(&|| super::users(engine))?)
 }
 
 /// Brings the damaged parts of each image anew, and gives what the store is like then. The layers of running containers
 /// stay with them.
-pub fn repair(engine: &Engine, reach: &Reach, report: &Report) -> Result<(Vec<Repair>, Report)> {
+pub fn repair(
+    engine: &Engine,
+    reach: &Reach,
+    report: &Report,
+    progress: Progress<'_>,
+) -> Result<(Vec<Repair>, Report)> {
     let mut repairs: Vec<Repair> = Vec::new();
     let mut now: Option<Report> = None;
     // What a manifest or a configuration names can be looked at only when that is whole again.
@@ -51,11 +61,11 @@ pub fn repair(engine: &Engine, reach: &Reach, report: &Report) -> Result<(Vec<Re
             repairs.retain(|repair| repair.image.manifest != owner.manifest);
             repairs.push(Repair { image: owner.clone(), failure });
         }
-        now = Some(check(engine, &mut |_| ())?);
+        now = Some(check(engine, progress)?);
     }
     let now = match now {
         Some(now) => now,
-        None => check(engine, &mut |_| ())?,
+        None => check(engine, progress)?,
     };
     Ok((repairs, now))
 }

@@ -5,12 +5,14 @@ use crate::testing::{Scratch, add_image};
 use std::io::Write;
 use std::path::PathBuf;
 
+const NOBODY: Users<'_> = &|| Ok(Vec::new());
+
 fn store(scratch: &Scratch) -> Store {
     Store::open(scratch.path()).unwrap()
 }
 
 fn damages(store: &Store) -> Vec<(Part, usize)> {
-    let report = store.check(&mut |_| ()).unwrap();
+    let report = store.check(&mut |_, _, _| (), NOBODY).unwrap();
     report.damages.into_iter().map(|damage| (damage.part, damage.images.len())).collect()
 }
 
@@ -28,9 +30,10 @@ fn a_sound_store_has_no_damage() {
     let store = store(&scratch);
     add_image(&store, "a", &[("d/", b""), ("d/x", &[7; 9000]), ("d/link -> x", b"")], &[("y", b"2")]);
     add_image(&store, "b", &[("z", b"3")], &[]);
-    let report = store.check(&mut |_| ()).unwrap();
+    let report = store.check(&mut |_, _, _| (), NOBODY).unwrap();
     assert!(report.damages.is_empty(), "{:?}", report.damages);
     assert_eq!((report.images, report.layers), (2, 3));
+    assert!(report.unused.is_empty(), "{:?}", report.unused);
     assert_eq!(std::fs::read_dir(scratch.path().join("layers")).unwrap().count(), 3, "nothing temporary stays");
 }
 
@@ -71,4 +74,33 @@ fn what_was_replaced_does_not_come_back() {
     assert_eq!(std::fs::read(&path).unwrap(), b"new");
     drop(store.set_aside([&part]).unwrap());
     assert_eq!(std::fs::read(&path).unwrap(), b"new");
+}
+
+#[test]
+fn what_nobody_needs_is_told_and_removed() {
+    let scratch = Scratch::new("check-unused");
+    let store = store(&scratch);
+    let image = add_image(&store, "a", &[("x", b"1")], &[("y", b"2")]);
+    // As a killed removal leaves it: no name, everything else still there.
+    store.update(|entries| Ok(entries.clear())).unwrap();
+    let parts = |users: Users<'_>| -> Vec<Part> {
+        let report = store.check(&mut |_, _, _| (), users).unwrap();
+        assert!(report.unused.iter().all(|(_, bytes)| *bytes > 0));
+        report.unused.into_iter().map(|(part, _)| part).collect()
+    };
+    let layers: Vec<Part> = image.config.rootfs.diff_ids.iter().cloned().map(Part::Layer).collect();
+    let all = parts(NOBODY);
+    assert_eq!(all.iter().filter(|part| layers.contains(part)).count(), 2);
+    assert!(all.contains(&Part::Blob(image.id.clone())) && all.contains(&Part::Blob(image.manifest_digest.clone())));
+    let user = crate::gc::User {
+        container: "c0ffee".repeat(10),
+        running: false,
+        image: image.id.clone(),
+        layers: vec![image.config.rootfs.diff_ids[0].clone()],
+    };
+    let users = || Ok(vec![user.clone()]);
+    assert!(!parts(&users).contains(&layers[0]));
+    assert!(store.remove_unused(&users).unwrap() > 0);
+    assert!(parts(&users).is_empty());
+    assert_eq!(parts(NOBODY), [layers[0].clone()], "it was the container's");
 }
