@@ -16,6 +16,7 @@ pub const LAYERS: &[Layer] = &[
     Layer { name: "image", may_use: &["kernel", "spec"] },
     Layer { name: "runtime", may_use: &["kernel", "spec"] },
     Layer { name: "net", may_use: &["kernel", "spec"] },
+    Layer { name: "oci", may_use: &["kernel", "runtime", "spec"] },
     Layer { name: "registry", may_use: &["image", "spec"] },
     Layer { name: "engine", may_use: &["image", "kernel", "net", "registry", "runtime", "spec"] },
     Layer { name: "build", may_use: &["engine", "image", "registry", "spec"] },
@@ -24,7 +25,7 @@ pub const LAYERS: &[Layer] = &[
     Layer { name: "docker", may_use: &["build", "engine", "image", "spec"] },
     Layer {
         name: "cli",
-        may_use: &["build", "compose", "cri", "docker", "engine", "image", "kernel", "runtime", "spec"],
+        may_use: &["build", "compose", "cri", "docker", "engine", "image", "kernel", "oci", "runtime", "spec"],
     },
     Layer { name: "xtask", may_use: &[] },
 ];
@@ -39,7 +40,7 @@ pub const OWNERS: &[(&str, &[&str])] = &[
     ("libc", &["kernel"]),
     ("regex-lite", &["engine"]),
     ("ring", &["registry"]),
-    ("rustix", &["cli", "engine", "image", "kernel", "runtime"]),
+    ("rustix", &["cli", "engine", "image", "kernel", "oci", "runtime"]),
     ("rustls", &["registry"]),
     ("sha2", &["image"]),
     ("tokio", &["cri", "docker"]),

@@ -131,7 +131,13 @@ pub const RULES: &[Rule] = &[
         tests_too: false,
         // `top` with arguments for ps(1) is ps, in docker too; nothing else depends on it. Credential helpers are programs of
         // the user's choice, and their protocol is to be executed.
-        except: &["crates/engine/src/top/ps.rs", "crates/registry/src/credentials/docker_credential.rs"],
+        except: &[
+            "crates/cli/src/runtime/ps.rs",
+            "crates/engine/src/top/ps.rs",
+            "crates/oci/src/criu.rs",
+            "crates/registry/src/credentials/docker_credential.rs",
+            "crates/runtime/src/hooks.rs",
+        ],
         good: "the system call behind the program, in crates/kernel",
         why: "one binary, no helper programs: each costs a millisecond and a way to fail",
     },

@@ -6,6 +6,7 @@ mod failure;
 mod flags;
 mod globals;
 mod output;
+mod runtime;
 mod terminal;
 
 use failure::{Failure, Outcome};
@@ -22,7 +23,15 @@ fn main() -> ExitCode {
 }
 
 fn program() -> Outcome {
-    let mut words = globals::words(std::env::args_os().skip(1))?;
+    let mut arguments = std::env::args_os();
+    let as_runtime = runtime::called_as(arguments.next().as_deref());
+    let mut words = globals::words(arguments)?;
+    if let Some(program) = as_runtime {
+        return Ok(runtime::main(program, &words));
+    }
+    if words.first().is_some_and(|word| word == "runtime") {
+        return Ok(runtime::main("brig runtime", &words[1..]));
+    }
     let place = globals::place(&mut words)?;
     let first = words.first().map_or("", String::as_str);
     match first {

@@ -73,6 +73,7 @@ pub fn exec(engine: &Engine, container: &Container, options: &ExecOptions) -> Re
         cgroup: Some(&cgroup),
         seccomp: program.as_ref(),
         profile: filter.as_ref(),
+        bundle: None,
     };
     let running =
         runtime::exec(exec).and_then(runtime::Created::start).map_err(|error| runtime_error("exec failed", error))?;
@@ -105,6 +106,7 @@ fn process(engine: &Engine, container: &Container, options: &ExecOptions) -> Res
         rlimits: oci_spec::rlimits(&record.options.resources)?,
         no_new_privileges: record.options.security.no_new_privileges,
         oom_score_adj: record.options.resources.oom_score_adj,
+        ..Default::default()
     })
 }
 

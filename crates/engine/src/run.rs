@@ -116,7 +116,7 @@ pub(crate) fn runtime_error(what: &str, error: runtime::Error) -> Error {
             }
         }
         runtime::Error::Setup(error) => Error::Kernel(error),
-        runtime::Error::Invalid(text) => Error::Invalid(text),
+        runtime::Error::Invalid(text) | runtime::Error::Hook(text) => Error::Invalid(text),
         other => Error::Failed(other.to_string()),
     }
 }

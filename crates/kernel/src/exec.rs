@@ -81,35 +81,56 @@ pub fn reset_signals() -> Result<()> {
 /// The kernel's sigset_t.
 const SIGNAL_SET_BYTES: usize = 8;
 
-/// Makes `stdio` the descriptors 0, 1 and 2, makes `other` descriptor 3 (closed by execve) and closes
-/// everything else. Descriptors that the caller still names are closed behind its back: they must be
-/// neither used nor dropped afterwards, so the process is expected to execve or exit.
+/// Makes `stdio` the descriptors 0, 1 and 2, leaves the `preserved` ones from 3 on as they are but open across execve,
+/// puts `others` behind them (closed by execve) and closes everything else. Descriptors that the caller still names are
+/// closed behind its back: they must be neither used nor dropped afterwards, so the process is expected to execve or
+/// exit. Of `others` at most [`OTHERS_MAX`].
 ///
 /// Needed before execve even though ours are all close-on-exec: what the caller's caller left open
 /// would be a way out of the container (CVE-2024-21626), and its locks would be held on.
-pub fn keep_only(stdio: [BorrowedFd<'_>; 3], other: BorrowedFd<'_>) -> Result<OwnedFd> {
-    let wanted = [stdio[0], stdio[1], stdio[2], other];
-    let count = wanted.len() as libc::c_int;
-    let mut lifted = [-1; 4];
-    // First out of the way of 0..count, so that no dup2 overwrites one still needed.
-    for (slot, fd) in lifted.iter_mut().zip(wanted) {
+pub fn keep_only(stdio: [BorrowedFd<'_>; 3], preserved: u32, others: &[BorrowedFd<'_>]) -> Result<Vec<OwnedFd>> {
+    assert!(others.len() <= OTHERS_MAX, "too many descriptors to keep");
+    let first_other = 3 + preserved as libc::c_int;
+    let end = first_other + others.len() as libc::c_int;
+    let mut lifted = [-1; 3 + OTHERS_MAX];
+    // First out of the way of 0..end, so that no dup2 overwrites one still needed.
+    for (slot, fd) in lifted.iter_mut().zip(stdio.iter().chain(others)) {
         // SAFETY: F_DUPFD_CLOEXEC takes integers only.
-        *slot = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, count) };
+        *slot = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, end) };
         if *slot < 0 {
             return Err(last_errno()).during("duplicate descriptor");
         }
     }
-    for (target, fd) in (0..count).zip(lifted) {
+    for (target, fd) in (0..3).chain(first_other..end).zip(lifted) {
         // SAFETY: dup2 takes integers only; the doc comment tells what it does to the caller's descriptors.
         if unsafe { libc::dup2(fd, target) } < 0 {
             return Err(last_errno()).during("duplicate descriptor");
         }
     }
-    close_from(count)?;
-    // SAFETY: descriptor 3 was made above and the caller is told that it is now this one.
-    let other = unsafe { OwnedFd::from_raw_fd(count - 1) };
-    rustix::io::fcntl_setfd(&other, rustix::io::FdFlags::CLOEXEC).during("mark descriptor close-on-exec")?;
-    Ok(other)
+    close_from(end)?;
+    for fd in 3..first_other {
+        // SAFETY: F_SETFD takes integers only.
+        if unsafe { libc::fcntl(fd, libc::F_SETFD, 0) } < 0 {
+            return Err(last_errno()).during(&format!("keep descriptor {fd}, which is not open,"));
+        }
+    }
+    let mut kept = Vec::with_capacity(others.len());
+    for fd in first_other..end {
+        // SAFETY: made above, and the caller is told that it is now this one.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC).during("mark descriptor close-on-exec")?;
+        kept.push(fd);
+    }
+    Ok(kept)
+}
+
+/// How many descriptors beside the streams [`keep_only`] keeps.
+pub const OTHERS_MAX: usize = 4;
+
+/// True when the calling process has descriptor `number` open.
+pub fn is_open(number: u32) -> bool {
+    // SAFETY: F_GETFD takes integers only.
+    libc::c_int::try_from(number).is_ok_and(|number| unsafe { libc::fcntl(number, libc::F_GETFD) } >= 0)
 }
 
 fn close_from(first: libc::c_int) -> Result<()> {

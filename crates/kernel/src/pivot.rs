@@ -22,6 +22,13 @@ pub fn pivot(root: impl AsFd) -> Result<()> {
     rustix::process::chdir("/").during("change to /")
 }
 
+/// As [`pivot`], but the new root is moved over the old one instead of changing places with it: for a root that cannot
+/// be pivoted away. The old tree stays mounted below, so that a container with the right to mount may come back to it.
+pub fn change_root(root: impl AsFd) -> Result<()> {
+    rustix::process::fchdir(root).during("change to the new root")?;
+    move_over_root()
+}
+
 /// On the kernel's initial RAM file system, which cannot be pivoted away, the new root is moved over
 /// it and becomes the root of the process. The old tree lies below, reachable by no path.
 fn move_over_root() -> Result<()> {

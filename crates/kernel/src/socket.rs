@@ -4,8 +4,8 @@
 use crate::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect, listen as listen_on,
-    socket_with, socketpair,
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+    accept_with, bind, connect, listen as listen_on, sendmsg, socket_with, socketpair,
 };
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -33,6 +33,26 @@ pub fn connect_to(directory: &Path, name: &str) -> Result<OwnedFd> {
     let socket = new(SocketFlags::CLOEXEC)?;
     with_address(directory, name, |address| connect(&socket, address)).during_at("connect to", directory.join(name))?;
     Ok(socket)
+}
+
+/// Connects to the stream socket at `path`, however long that is.
+pub fn connect_path(path: &Path) -> Result<OwnedFd> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match path.file_name().and_then(std::ffi::OsStr::to_str) {
+        Some(name) => connect_to(directory, name),
+        None => Err(crate::Error::at("connect to", path, rustix::io::Errno::INVAL)),
+    }
+}
+
+/// Sends `fd` together with `text`, which must not be empty (unix(7), SCM_RIGHTS).
+pub fn send_fd(socket: impl AsFd, fd: BorrowedFd<'_>, text: &[u8]) -> Result<()> {
+    let fds = [fd];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+    sendmsg(socket, &[std::io::IoSlice::new(text)], &mut ancillary, SendFlags::NOSIGNAL)
+        .during("send descriptor")
+        .map(drop)
 }
 
 /// The next waiting connection, non-blocking, or `None`.

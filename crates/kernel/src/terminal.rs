@@ -1,7 +1,7 @@
 //! The user's terminal: its size and raw mode (termios(3)).
 
 use crate::{Context, Result};
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{OptionalActions, OutputModes, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
 use std::os::fd::{AsFd, BorrowedFd};
 
 pub fn is_terminal(fd: impl AsFd) -> bool {
@@ -12,6 +12,14 @@ pub fn is_terminal(fd: impl AsFd) -> bool {
 pub fn size(fd: impl AsFd) -> Option<(u16, u16)> {
     let size = tcgetwinsize(fd).ok()?;
     (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
+}
+
+/// A line feed written to the terminal comes out as such and not as carriage return and line feed: what the other side
+/// relays into a file or a pipe is then what was written.
+pub fn keep_line_feeds(fd: impl AsFd) -> Result<()> {
+    let mut settings = tcgetattr(&fd).during("read terminal settings")?;
+    settings.output_modes.remove(OutputModes::ONLCR);
+    tcsetattr(&fd, OptionalActions::Now, &settings).during("clear ONLCR of terminal")
 }
 
 /// Raw mode for as long as this lives; the old settings come back on drop.

@@ -2,6 +2,7 @@
 //! first; then one clone3 with all namespaces, and one message back when the child (`init.rs`) is done. On any
 //! error nothing is left: the child is ended and reaped, and its mounts go with its mount namespace.
 
+use crate::bundle::{Bundle, Ending};
 use crate::error::{Error, Result, invalid};
 use crate::init::{self, Plan};
 use crate::mount_plan;
@@ -35,6 +36,8 @@ pub struct Create<'a> {
     pub seccomp: Option<&'a kernel::seccomp::Program>,
     /// Run the program as the child of a small pid 1 of ours (`--init`).
     pub reaper: bool,
+    /// `None` for a container without hooks, gate and inherited descriptors.
+    pub bundle: Option<Bundle<'a>>,
 }
 
 pub enum Rootfs<'a> {
@@ -93,18 +96,19 @@ pub fn create(create: Create<'_>) -> Result<Created> {
     let child = spawn_init(&plan, &ours, &theirs)?;
     // Our copy must go, or the child's end would not be the end of file.
     drop(theirs);
-    finish(child, ours, |child, ours| provide_namespaces(&plan.namespaces, child, ours))
+    finish(child, ours, &plan.ending, |child, ours| provide_namespaces(&plan.namespaces, child, ours))
 }
 
 /// Waits until `child` is ready; on any error it is ended and reaped.
 pub(crate) fn finish(
     child: Child,
     ours: Socket,
+    ending: &Ending<'_>,
     prepare: impl FnOnce(&Child, &Socket) -> Result<()>,
 ) -> Result<Created> {
     let ready = match prepare(&child, &ours) {
         // A child that ended before it heard us has said why.
-        Ok(()) | Err(Error::Ended) => wait_until_ready(&ours),
+        Ok(()) | Err(Error::Ended) => wait_until_ready(&ours, ending, child.pid),
         Err(error) => Err(error),
     };
     match ready {
@@ -116,11 +120,15 @@ pub(crate) fn finish(
     }
 }
 
-fn wait_until_ready(ours: &Socket) -> Result<Option<OwnedFd>> {
+fn wait_until_ready(ours: &Socket, ending: &Ending<'_>, pid: i32) -> Result<Option<OwnedFd>> {
     let mut console = None;
     loop {
         match ours.receive()? {
             Some(Message::Console(master)) => console = Some(master),
+            Some(Message::Hooks) => {
+                ending.hooks_of_parent(pid)?;
+                ours.send(&Message::HooksDone { pid })?;
+            }
             Some(Message::Ready) => return Ok(console),
             Some(Message::Failed(error)) => return Err(error),
             _ => return Err(Error::Ended),
@@ -185,6 +193,7 @@ fn plan<'a>(create: &'a Create<'a>, rootfs: &'a Mount) -> Result<Plan<'a>> {
         null: mount_plan::null_device()?,
         streams: create.stdio.streams(),
         process: Process::prepare(process, filter, create.reaper)?,
+        ending: Ending { bundle: create.bundle, hooks: spec.hooks.as_ref(), environment: &process.env },
     })
 }
 

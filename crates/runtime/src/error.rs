@@ -12,6 +12,8 @@ pub enum Error {
     Invalid(String),
     /// A step of the set-up failed: what was tried, on which path, and the errno.
     Setup(kernel::Error),
+    /// A hook has failed: which, and what it wrote.
+    Hook(String),
     /// Everything is ready but the program cannot be executed.
     Exec(ExecError),
     /// The container's first process was ended before it could report, for example by `kill -9` or for lack of memory.
@@ -54,7 +56,7 @@ impl ExecErrorKind {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Invalid(text) => f.write_str(text),
+            Error::Invalid(text) | Error::Hook(text) => f.write_str(text),
             Error::Setup(error) => error.fmt(f),
             Error::Exec(error) => error.fmt(f),
             Error::Ended => f.write_str("the container's first process was killed while it was being set up"),

@@ -2,6 +2,7 @@
 //! process's descriptor, in one call, and then becomes its program as the first one did. Nothing that it finds
 //! inside is trusted: files and mounts there may be anything by now. Refusing a paused container is the caller's.
 
+use crate::bundle::{Bundle, Ending};
 use crate::create::{Created, Stdio, filter, finish};
 use crate::error::Result;
 use crate::prepare::Process;
@@ -31,6 +32,8 @@ pub struct Exec<'a> {
     pub seccomp: Option<&'a kernel::seccomp::Program>,
     /// The container's profile; its flags count for `seccomp` too.
     pub profile: Option<&'a spec::runtime::Seccomp>,
+    /// As in [`crate::Create`]; it has no gate and its hooks are the first process's.
+    pub bundle: Option<Bundle<'a>>,
 }
 
 struct Plan<'a> {
@@ -39,6 +42,7 @@ struct Plan<'a> {
     entry: Option<Entry>,
     streams: Streams<'a>,
     process: Process<'a>,
+    ending: Ending<'a>,
 }
 
 /// Makes the process up to its execve. The caller must have one thread only. `ESRCH` when the container's first
@@ -50,6 +54,7 @@ pub fn exec(exec: Exec<'_>) -> Result<Created> {
         entry: exec.cgroup.map(Cgroup::entry).transpose()?,
         streams: exec.stdio.streams(),
         process: Process::prepare(exec.process, filter(exec.seccomp, exec.profile)?, false)?,
+        ending: Ending { bundle: exec.bundle, hooks: None, environment: &exec.process.env },
     };
     let (ours, theirs) = sync::pair()?;
     let cgroup = plan.entry.as_ref().and_then(Entry::directory);
@@ -57,7 +62,7 @@ pub fn exec(exec: Exec<'_>) -> Result<Created> {
     let child = spawn::spawn(options, Some(plan.target.as_fd()), || run(&plan, &ours, &theirs))?;
     // Our copy must go, or the child's end would not be the end of file.
     drop(theirs);
-    finish(child, ours, |_, _| Ok(()))
+    finish(child, ours, &plan.ending, |_, _| Ok(()))
 }
 
 /// All but the pid namespace, which is joined around the clone. Joining the user namespace that we are in is an
@@ -108,7 +113,7 @@ fn enter(plan: &Plan<'_>, socket: &Socket) -> Result<Infallible, Failure> {
         Streams::Terminal { width, height } => Some(open_terminal(plan, width, height, socket)?),
     };
     // 6. From host's process to container's: streams, limits, rights, program.
-    process::become_program(&plan.process, &plan.streams, terminal, socket)
+    process::become_program(&plan.process, &plan.streams, terminal, &plan.ending, socket)
 }
 
 fn open_terminal(plan: &Plan<'_>, width: u16, height: u16, socket: &Socket) -> Result<OwnedFd> {

@@ -2,6 +2,7 @@
 //! each step says why it stands where it does. Runs in the child of `create`; what it needs was made ready
 //! there. Its last part, shared with `exec`, is `process.rs`.
 
+use crate::bundle::{Ending, RootChange};
 use crate::error::{Error, Result, invalid};
 use crate::mount_plan::{self, Planned};
 use crate::namespaces::Namespaces;
@@ -46,6 +47,7 @@ pub(crate) struct Plan<'a> {
     pub null: Mount,
     pub streams: Streams<'a>,
     pub process: Process<'a>,
+    pub ending: Ending<'a>,
 }
 
 /// Runs the child; the result is its exit code, which nobody needs: the parent learns why from the message.
@@ -78,18 +80,23 @@ fn set_up(plan: &Plan<'_>, socket: &Socket) -> Result<Infallible, process::Failu
     identity::set_umask(0);
     let root = Root::open(plan.mount_point)?;
     let terminal = fill_root(plan, &root, socket)?;
+    // With the tree complete and the host's programs still in reach: some hooks change the one with the other.
+    plan.ending.hooks_before_pivot(socket)?;
     // 8. Read-only when nothing is left to create in it, and then there is only this tree.
     if plan.read_only_root {
         plan.rootfs.set_attributes(Attributes::READ_ONLY, Attributes::NONE, None, false)?;
     }
-    pivot::pivot(&root)?;
+    match plan.ending.bundle.map(|bundle| bundle.root).unwrap_or_default() {
+        RootChange::Pivot => pivot::pivot(&root)?,
+        RootChange::Move => pivot::change_root(&root)?,
+    }
     // Dropped before streams get its number.
     drop(root);
     if let (propagation @ (Propagation::Shared | Propagation::Unbindable), recursive) = plan.root_propagation {
         kernel::mount::set_propagation(Path::new("/"), propagation, recursive)?;
     }
     // 9. From host's process to container's: streams, limits, rights, program.
-    process::become_program(&plan.process, &plan.streams, terminal, socket)
+    process::become_program(&plan.process, &plan.streams, terminal, &plan.ending, socket)
 }
 
 fn enter_cgroup(plan: &Plan<'_>) -> Result<()> {

@@ -3,10 +3,12 @@
 //! One file per moment; the child's side of them is `init.rs` and `process.rs`, and how both sides talk is
 //! `sync.rs`. Keeps no state on disk, prints nothing, and starts no threads; callers must have one thread only.
 
+pub mod bundle;
 pub mod cgroup;
 pub mod create;
 pub mod error;
 pub mod exec;
+pub mod hooks;
 pub mod kill;
 pub mod seccomp;
 pub mod start;
@@ -26,6 +28,7 @@ mod rootfs;
 mod spawn;
 mod sync;
 
+pub use bundle::{Bundle, Keyring, RootChange};
 pub use create::{Create, Created, Rootfs, Stdio, create};
 pub use error::{Error, ExecError, ExecErrorKind, Result};
 pub use exec::{Exec, exec};

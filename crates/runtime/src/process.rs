@@ -2,13 +2,14 @@
 //! a process of the host, already inside the container's root, to execve. Here rights are given up, so the
 //! order is everything; each step says why it stands where it does.
 
+use crate::bundle::{self, Ending};
 use crate::error::{Error, Result};
 use crate::prepare::{Filter, Process};
 use crate::reaper;
 use crate::sync::{Message, Socket};
 use kernel::Context;
 use kernel::capability::{self, Capability, Set};
-use kernel::{exec, identity, prctl, pty, rlimit, seccomp};
+use kernel::{clone, exec, identity, prctl, pty, rlimit, seccomp};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use std::convert::Infallible;
@@ -66,26 +67,41 @@ pub(crate) fn become_program(
     process: &Process<'_>,
     streams: &Streams<'_>,
     terminal: Option<OwnedFd>,
+    ending: &Ending<'_>,
     socket: &Socket,
 ) -> Result<Infallible, Failure> {
     // 1. A session of its own: the caller's terminal and keys are out of reach. With a reaper the program
     //    gets the terminal, not pid 1.
     identity::new_session()?;
-    identity::new_session_keyring()?;
+    if ending.wants_keyring() {
+        identity::new_session_keyring()?;
+    }
     if let (Some(terminal), false) = (&terminal, process.reaper) {
         pty::make_controlling(terminal)?;
     }
     // 2. Streams, and nothing else open: below here no descriptor of the host exists but the socket
     //    (CVE-2024-21626). Before limits, which may allow fewer descriptors than we hold.
-    let socket = take_streams(process, streams, terminal, socket)?;
+    let (socket, gate) = take_streams(process, streams, terminal, ending, socket)?;
     // From here on the socket has a new number, and failures must carry it.
-    match with_streams(process, &socket) {
-        Ok(never) => match never {},
-        Err(error) => Err(Failure { error, socket: Some(socket) }),
+    let located = match with_streams(process, &socket) {
+        Ok(located) => located,
+        Err(error) => return Err(Failure { error, socket: Some(socket) }),
+    };
+    match gate {
+        None => match execute(process, ending, &located, &socket) {
+            Ok(never) => match never {},
+            Err(error) => Err(Failure { error, socket: Some(socket) }),
+        },
+        Some(gate) => {
+            // The end of file lets our maker go. From here on nobody listens, and what fails is told on standard error.
+            drop(socket);
+            clone::exit(wait_and_execute(process, ending, &located, gate))
+        }
     }
 }
 
-fn with_streams(process: &Process<'_>, socket: &Socket) -> Result<Infallible> {
+/// Up to the parent's word to go on.
+fn with_streams<'a>(process: &'a Process<'_>, socket: &Socket) -> Result<Located<'a>> {
     // 3. Limits while we may still raise them, up to our own.
     for limit in &process.limits {
         rlimit::set(limit.resource, limit.soft, limit.hard)?;
@@ -106,29 +122,66 @@ fn with_streams(process: &Process<'_>, socket: &Socket) -> Result<Infallible> {
     // 7. All that can fail has been tried. The end of file means that the parent has ended.
     socket.send(&Message::Ready)?;
     match socket.receive_plain()? {
-        Some(Message::Start) => {}
-        _ => return Err(Error::Ended),
+        Some(Message::Start) => Ok(Located { program, last }),
+        _ => Err(Error::Ended),
     }
+}
+
+/// The program's file, and the rights that are given up after the filter, if any.
+struct Located<'a> {
+    program: &'a CStr,
+    last: Option<capability::Process>,
+}
+
+/// The exit code, after an error: runc's, for nobody else is there to judge.
+fn wait_and_execute(process: &Process<'_>, ending: &Ending<'_>, located: &Located<'_>, gate: OwnedFd) -> i32 {
+    let result: Result<Infallible> = bundle::wait_at_gate(&gate).and_then(|()| {
+        // Closed before hooks and the program could have a copy.
+        drop(gate);
+        finish(process, ending, located)?;
+        Err(process.program.execute(located.program))
+    });
+    let error: Error = match result {
+        Ok(never) => match never {},
+        Err(error) => error,
+    };
+    let text = match &error {
+        Error::Exec(error) => format!("exec {}: {}\n", error.program, error.reason),
+        error => format!("{error}\n"),
+    };
+    // The last that this process can do.
+    let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
+    255
+}
+
+fn execute(process: &Process<'_>, ending: &Ending<'_>, located: &Located<'_>, socket: &Socket) -> Result<Infallible> {
+    finish(process, ending, located)?;
+    if process.reaper {
+        return reaper::run(process, located.program, socket);
+    }
+    Err(process.program.execute(located.program))
+}
+
+fn finish(process: &Process<'_>, ending: &Ending<'_>, located: &Located<'_>) -> Result<()> {
     // 8. The filter last, for it may forbid what was needed until now. Without no_new_privs that takes CAP_SYS_ADMIN,
     //    which goes right after if the program must not have it.
     if let Some(Filter { program, flags }) = &process.filter {
         seccomp::load(program, *flags)?;
     }
-    if let Some(last) = last {
+    if let Some(last) = &located.last {
         last.apply()?;
     }
-    if process.reaper {
-        return reaper::run(process, program, socket);
-    }
-    Err(process.program.execute(program))
+    // 9. With exactly the rights of the program.
+    ending.hooks_before_program()
 }
 
 fn take_streams(
     process: &Process<'_>,
     streams: &Streams<'_>,
     terminal: Option<OwnedFd>,
+    ending: &Ending<'_>,
     socket: &Socket,
-) -> Result<Socket> {
+) -> Result<(Socket, Option<OwnedFd>)> {
     let fds = match (streams, &terminal) {
         (Streams::Fds(fds), _) => *fds,
         (Streams::Terminal { .. }, Some(terminal)) => [terminal.as_fd(); 3],
@@ -139,10 +192,13 @@ fn take_streams(
             give_pipe(fd, process.user)?;
         }
     }
-    let kept = exec::keep_only(fds, socket.as_fd())?;
+    let gate = ending.bundle.and_then(|bundle| bundle.gate);
+    let others: Vec<BorrowedFd<'_>> = std::iter::once(socket.as_fd()).chain(gate).collect();
+    let mut kept = exec::keep_only(fds, ending.preserved(), &others)?.into_iter();
     // Closed by number above: dropping it would close whatever has that number now.
     std::mem::forget(terminal);
-    Ok(Socket::from_fd(kept))
+    let socket = kept.next().expect("as many are kept as were given");
+    Ok((Socket::from_fd(socket), kept.next()))
 }
 
 /// Pipes become the user's, so that programs can open /dev/stdout. Files and terminals of the host do not.

@@ -8,9 +8,11 @@
 //!        -> Mapped                 only with a new user namespace
 //!        -> Network + namespace    only with a new network that the parent makes
 //!        <- Console + pty master   only with a terminal
+//!        <- Hooks                  only with hooks before the pivot
+//!        -> HooksDone + pid
 //!        <- Ready                  everything is done but execve
 //!        -> Start
-//!        <- end of file            the program runs
+//!        <- end of file            the program runs, or the process waits at its gate (`bundle.rs`)
 //! ```
 //!
 //! At any point the child may send `Failed` and exit.
@@ -36,6 +38,11 @@ pub(crate) enum Message {
     Mapped,
     Network(OwnedFd),
     Console(OwnedFd),
+    Hooks,
+    /// With the child's pid as the parent's namespace counts.
+    HooksDone {
+        pid: i32,
+    },
     Ready,
     Start,
     Failed(Error),
@@ -139,9 +146,12 @@ fn encode(message: &Message) -> Vec<u8> {
         Message::Mapped => vec![b'M'],
         Message::Network(_) => vec![b'N'],
         Message::Console(_) => vec![b'C'],
+        Message::Hooks => vec![b'H'],
+        Message::HooksDone { pid } => with_number(b'D', *pid),
         Message::Ready => vec![b'R'],
         Message::Start => vec![b'S'],
         Message::Failed(Error::Invalid(text)) => strings(vec![b'I'], &[text.as_bytes()]),
+        Message::Failed(Error::Hook(text)) => strings(vec![b'K'], &[text.as_bytes()]),
         Message::Failed(Error::Ended) => vec![b'E'],
         Message::Failed(Error::Setup(error)) => {
             let path = error.path.as_ref().map_or(&b""[..], |path| path.as_os_str().as_bytes());
@@ -188,10 +198,13 @@ fn decode_known(bytes: &[u8], fd: Option<OwnedFd>) -> Option<Message> {
         b'M' => Message::Mapped,
         b'N' => Message::Network(fd?),
         b'C' => Message::Console(fd?),
+        b'H' => Message::Hooks,
+        b'D' => Message::HooksDone { pid: number(rest)?.0 },
         b'R' => Message::Ready,
         b'S' => Message::Start,
         b'E' => Message::Failed(Error::Ended),
         b'I' => Message::Failed(Error::Invalid(text(rest)?.0)),
+        b'K' => Message::Failed(Error::Hook(text(rest)?.0)),
         b'F' => {
             let (errno, rest) = number(rest)?;
             let (action, rest) = text(rest)?;
@@ -251,7 +264,7 @@ mod tests {
             reason: "executable file not found in $PATH".into(),
             hint: None,
         });
-        for error in [setup, bare, exec, Error::Invalid("no".into()), Error::Ended] {
+        for error in [setup, bare, exec, Error::Invalid("no".into()), Error::Hook("x".into()), Error::Ended] {
             match through(Message::Failed(error.clone())) {
                 Message::Failed(arrived) => assert_eq!(arrived, error),
                 other => panic!("{other:?}"),

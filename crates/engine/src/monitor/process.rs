@@ -74,6 +74,7 @@ fn create_in(
         cgroup: Some(cgroup),
         seccomp: launch.program.as_ref(),
         reaper: options.init,
+        bundle: None,
     })
     .map_err(start_error)?;
     let stdio = match (ours, created.console.take()) {

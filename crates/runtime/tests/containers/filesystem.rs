@@ -198,6 +198,7 @@ fn path_as_root() {
         cgroup: None,
         seccomp: None,
         reaper: false,
+        bundle: None,
     });
     let running = created.unwrap().start().unwrap();
     assert_eq!(crate::stage::read_all(output), "text");
@@ -223,6 +224,7 @@ fn cgroups() {
         cgroup: Some(&cgroup),
         seccomp: None,
         reaper: false,
+        bundle: None,
     });
     let created = created.unwrap();
     assert!(cgroup.processes().unwrap().contains(&created.pid));

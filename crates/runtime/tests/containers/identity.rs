@@ -115,6 +115,7 @@ fn compiled_filter() {
         cgroup: None,
         seccomp: Some(&program),
         reaper: false,
+        bundle: None,
     });
     let running = created.unwrap().start().unwrap();
     assert!(read_all(output).starts_with("not supported\n"));

@@ -128,6 +128,7 @@ impl Stage {
             cgroup: None,
             seccomp: None,
             reaper,
+            bundle: None,
         })
     }
 
@@ -205,6 +206,7 @@ pub fn mount(kind: &str, source: &str, destination: &str, options: &[&str]) -> S
         kind: kind.into(),
         source: source.into(),
         options: options.iter().map(|option| (*option).to_owned()).collect(),
+        ..SpecMount::default()
     }
 }
 

@@ -1,0 +1,207 @@
+//! A container from its bundle, up to the moment before its program (runtime.md, create). The name is taken first, then
+//! the state says which cgroup will be made, then it is made: killed in between, `delete --force` finds everything. On
+//! an error nothing is left.
+
+use crate::container::{self, Container, Record};
+use crate::error::{Error, Result, invalid};
+use crate::root::Root;
+use crate::starter::Starter;
+use crate::{cgroup, environment};
+use kernel::cgroup::{Cgroup, Layout};
+use kernel::lock::Lock;
+use kernel::process::ProcessId;
+use runtime::{Bundle, Create, Created, Keyring, RootChange, Rootfs, Stdio};
+use rustix::fs::{CWD, Mode, OFlags};
+use spec::Timestamp;
+use spec::runtime::{Spec, Status};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// What a new container is made from.
+pub struct Request<'a> {
+    pub id: &'a str,
+    /// The directory with `config.json`, absolute.
+    pub bundle: &'a Path,
+    pub spec: Spec,
+    pub stdio: Stdio,
+    /// Whether it waits for `start`.
+    pub begin: Begin,
+    /// Descriptors from 3 on that its program gets.
+    pub preserved: u32,
+    pub root_change: RootChange,
+    pub keyring: Keyring,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// As soon as whoever made it says so.
+    AtOnce,
+    /// When `start` opens the gate; whoever made it may be gone by then.
+    AtTheGate,
+}
+
+/// The specification in `bundle`.
+pub fn read_spec(bundle: &Path) -> Result<Spec> {
+    let path = bundle.join("config.json");
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(invalid("JSON specification file config.json not found"));
+        }
+        Err(error) => return Err(Error::file("read", &path, &error)),
+    };
+    let spec = Spec::parse(&text).map_err(|error| invalid(format!("parse {}: {error}", path.display())))?;
+    check(&spec)?;
+    Ok(spec)
+}
+
+fn check(spec: &Spec) -> Result<()> {
+    let process = spec.process.as_ref().ok_or_else(|| invalid("process property must not be empty"))?;
+    if process.cwd.is_empty() {
+        return Err(invalid("Cwd property must not be empty"));
+    }
+    if !process.cwd.starts_with('/') {
+        return Err(invalid("Cwd must be an absolute path"));
+    }
+    if process.args.is_empty() {
+        return Err(invalid("args must not be empty"));
+    }
+    match &spec.root {
+        Some(root) if !root.path.is_empty() => Ok(()),
+        _ => Err(invalid("root must be specified")),
+    }
+}
+
+/// Makes the container; [`Starter`] lets it go.
+pub fn create(root: &Root, request: Request<'_>) -> Result<Starter> {
+    let layout = Layout::detect()?;
+    let rootfs = rootfs(request.bundle, &request.spec)?;
+    let cgroup = cgroup::path(&layout, request.spec.linux.as_ref(), request.id)?;
+    let directory = root.reserve(request.id)?;
+    let mut undo = Undo { directory: Some(directory.clone()), cgroup: None };
+    let lock = container::lock(&directory)?;
+    let record = Record {
+        id: request.id.to_owned(),
+        init_process_pid: 0,
+        init_process_start: 0,
+        created: Timestamp::now(),
+        bundle: request.bundle.to_owned(),
+        rootfs,
+        cgroup,
+        config: request.spec.clone(),
+        owner: rustix::process::geteuid().as_raw(),
+        no_new_keyring: request.keyring == Keyring::Inherited,
+    };
+    let mut container = Container { directory, record };
+    container.save()?;
+    let limits = runtime::cgroup::resources(&cgroup::resources(request.spec.linux.as_ref()));
+    let group = make_cgroup(&layout, &container.record.cgroup, &limits)?;
+    undo.cgroup = Some(group.clone());
+    let created = make_init(&container, request, &group)?;
+    let recorded = record_init(&mut container, &created);
+    if let Err(error) = recorded {
+        created.abandon();
+        return Err(error);
+    }
+    undo.keep();
+    Ok(Starter::new(container, created, lock))
+}
+
+fn rootfs(bundle: &Path, spec: &Spec) -> Result<PathBuf> {
+    let path = bundle.join(spec.root.as_ref().map_or("", |root| root.path.as_str()));
+    match std::fs::metadata(&path) {
+        Ok(found) if found.is_dir() => Ok(path),
+        Ok(_) => Err(invalid(format!("invalid rootfs: {} is not a directory", path.display()))),
+        Err(_) => Err(invalid(format!("invalid rootfs: stat {}: no such file or directory", path.display()))),
+    }
+}
+
+fn make_cgroup(layout: &Layout, path: &str, limits: &kernel::cgroup::Resources) -> Result<Cgroup> {
+    let existing = layout.open(path)?;
+    if existing.exists() {
+        if existing.is_frozen().unwrap_or(false) {
+            return Err(invalid("container's cgroup unexpectedly frozen"));
+        }
+        let processes = existing.processes()?.len();
+        if processes > 0 {
+            return Err(invalid(format!("container's cgroup is not empty: {processes} process(es) found")));
+        }
+    }
+    layout.create_or_adopt(path, limits).map_err(|error| {
+        let text = Error::Kernel(error).to_string();
+        invalid(format!("unable to start container process: unable to apply cgroup configuration: {text}"))
+    })
+}
+
+fn make_init(container: &Container, request: Request<'_>, group: &Cgroup) -> Result<Created> {
+    let mut spec = request.spec;
+    if let Some(process) = &mut spec.process {
+        process.env = environment::complete(&process.env, process.user.uid, &container.record.rootfs);
+    }
+    let gate = match request.begin {
+        Begin::AtOnce => None,
+        Begin::AtTheGate => Some(make_gate(&container.gate())?),
+    };
+    let state = container.state(Status::Creating);
+    let bundle = Bundle {
+        state: &state,
+        gate: gate.as_ref().map(AsFd::as_fd),
+        preserved: request.preserved,
+        root: request.root_change,
+        keyring: request.keyring,
+    };
+    let created = runtime::create(Create {
+        spec: &spec,
+        rootfs: Rootfs::Path(&container.record.rootfs),
+        // Where hooks and people look for the container's mounts, in its own mount namespace.
+        mount_point: &container.record.rootfs,
+        stdio: request.stdio,
+        cgroup: Some(group),
+        seccomp: None,
+        reaper: false,
+        bundle: Some(bundle),
+    });
+    Ok(created?)
+}
+
+/// Open for both, so that opening does not wait and the last reader's end is never an end of file.
+fn make_gate(path: &Path) -> Result<OwnedFd> {
+    kernel::fifo::make(path, 0, 0)?;
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|errno| kernel::Error::at("open", path, errno).into())
+}
+
+fn record_init(container: &mut Container, created: &Created) -> Result<()> {
+    let init = ProcessId::of(created.pid)?;
+    container.record.init_process_pid = init.pid;
+    container.record.init_process_start = init.start_time;
+    container.save()
+}
+
+/// Takes back what was made so far, in reverse.
+struct Undo {
+    directory: Option<PathBuf>,
+    cgroup: Option<Cgroup>,
+}
+
+impl Undo {
+    fn keep(mut self) {
+        self.directory = None;
+        self.cgroup = None;
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        // When one of these fails the name stays taken, and `delete --force` tries again.
+        if self.cgroup.take().is_some_and(|cgroup| cgroup.remove().is_err()) {
+            return;
+        }
+        if let Some(directory) = self.directory.take() {
+            let _ = std::fs::remove_dir_all(directory);
+        }
+    }
+}
+
+/// Held from the name's reservation until the container runs or waits.
+pub(crate) type Held = Lock;

@@ -1,0 +1,89 @@
+//! The directory of all containers' state, a directory for each: which there are, and the name of a new one taken.
+//!
+//! ```text
+//! <root>/<id>/state.json   what the container is and its first process
+//! <root>/<id>/lock         flock of whoever changes it
+//! <root>/<id>/exec.fifo    the gate of a container that is created and not started
+//! ```
+
+use crate::container::Container;
+use crate::error::{Error, Result, invalid};
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Clone)]
+pub struct Root(PathBuf);
+
+impl Root {
+    pub fn at(path: &Path) -> Root {
+        Root(path.to_owned())
+    }
+
+    /// The names of all containers, also of those that are half made or half gone, in order.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let entries = match std::fs::read_dir(&self.0) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::file("list", &self.0, &error)),
+        };
+        let directory = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let names = entries.flatten().filter(directory).filter_map(|entry| entry.file_name().into_string().ok());
+        let mut names: Vec<String> = names.filter(|name| check_name(name).is_ok()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// The container `id`, as it was when its state was written last.
+    pub fn open(&self, id: &str) -> Result<Container> {
+        Container::load(id, self.directory(id)?)
+    }
+
+    pub fn directory(&self, id: &str) -> Result<PathBuf> {
+        check_name(id)?;
+        Ok(self.0.join(id))
+    }
+
+    /// Makes the directory of a new container: who makes it owns the name.
+    pub(crate) fn reserve(&self, id: &str) -> Result<PathBuf> {
+        let directory = self.directory(id)?;
+        let at = |path: &Path, errno| Error::Kernel(kernel::Error::at("make directory", path, errno));
+        // A second try for a root that is not there yet.
+        for _ in 0..2 {
+            match rustix::fs::mkdir(&directory, Mode::from_raw_mode(0o711)) {
+                Ok(()) => return Ok(directory),
+                Err(Errno::EXIST) => return Err(Error::Exists),
+                Err(Errno::NOENT) => {
+                    std::fs::create_dir_all(&self.0).map_err(|error| Error::file("make directory", &self.0, &error))?;
+                    rustix::fs::chmod(&self.0, Mode::from_raw_mode(0o700)).map_err(|errno| at(&self.0, errno))?;
+                }
+                Err(errno) => return Err(at(&directory, errno)),
+            }
+        }
+        Err(at(&directory, Errno::NOENT))
+    }
+}
+
+/// One path component of letters, digits and `_+-.`, as runc has it.
+pub(crate) fn check_name(id: &str) -> Result<()> {
+    let known = |c: char| c.is_ascii_alphanumeric() || "_+-.".contains(c);
+    match id {
+        "" => Err(invalid("container id cannot be empty")),
+        "." | ".." => Err(invalid("invalid container ID format")),
+        _ if id.len() <= 1024 && id.chars().all(known) => Ok(()),
+        _ => Err(invalid("invalid container ID format")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_one_plain_component() {
+        for (name, good) in [("a", true), ("a-b_c.d+1", true), ("", false), (".", false), ("..", false), ("a/b", false)]
+        {
+            assert_eq!(check_name(name).is_ok(), good, "{name}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A container whose first process waits for its maker's word. The maker hands on the terminal and writes pid files
+//! first; then [`Starter::start`]. If it is dropped, or its owner killed, the process ends by itself, and what is
+//! on disk is taken away here or by `delete --force`.
+
+use crate::container::Container;
+use crate::create::Held;
+use crate::delete;
+use crate::error::Result;
+use kernel::pidfd::PidFd;
+use runtime::{Created, Running, hooks};
+use spec::runtime::Status;
+use std::os::fd::OwnedFd;
+
+pub struct Starter {
+    container: Container,
+    /// Taken by `start`.
+    created: Option<Created>,
+    lock: Held,
+}
+
+impl Starter {
+    pub(crate) fn new(container: Container, created: Created, lock: Held) -> Starter {
+        Starter { container, created: Some(created), lock }
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.container.record.init_process_pid
+    }
+
+    pub fn pidfd(&self) -> &PidFd {
+        &self.created().pidfd
+    }
+
+    /// The terminal's master, if one was asked for.
+    pub fn console(&self) -> Option<&OwnedFd> {
+        self.created().console.as_ref()
+    }
+
+    fn created(&self) -> &Created {
+        self.created.as_ref().expect("only `start` takes it, which takes us too")
+    }
+
+    /// Lets the process go: to its program, or to its gate. On an error nothing of the container is left.
+    pub fn start(mut self) -> Result<(Container, Running)> {
+        let created = self.created.take().expect("only we take it");
+        let waits = self.container.gate().exists();
+        let running = match created.start() {
+            Ok(running) => running,
+            Err(error) => {
+                delete::remove(&self.container)?;
+                return Err(error.into());
+            }
+        };
+        if !waits && let Some(hooks) = &self.container.record.config.hooks {
+            let state = self.container.state(Status::Running);
+            if let Err(error) = hooks::run(hooks::Moment::Poststart, &hooks.poststart, &[], &state) {
+                // Ours to end and to reap; either fails only when it has ended by itself.
+                let _ = running.pidfd.send_signal(9);
+                let _ = running.pidfd.wait();
+                delete::remove(&self.container)?;
+                return Err(error.into());
+            }
+        }
+        let Starter { container, lock, .. } = self;
+        drop(lock);
+        Ok((container, running))
+    }
+
+    /// Ends the process; nothing of the container is left.
+    pub fn abandon(mut self) -> Result<()> {
+        if let Some(created) = self.created.take() {
+            created.abandon();
+        }
+        delete::remove(&self.container)
+    }
+}
