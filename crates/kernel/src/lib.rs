@@ -59,3 +59,7 @@ pub mod signal;
 pub mod socket;
 pub mod terminal;
 pub mod timer;
+
+// Networks: what `net` needs.
+pub mod netlink;
+pub mod nftables;
