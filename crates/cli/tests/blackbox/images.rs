@@ -187,6 +187,30 @@ fn layers_hide_what_lower_ones_have() {
 }
 
 #[test]
+fn an_image_may_have_more_layers_than_docker_takes() {
+    let brig = Brig::empty();
+    let mut layers = vec![plain_layer(busybox_tar())];
+    for number in 1..=200 {
+        // Each hides a file of the layer below it and changes one that all have.
+        let hidden = format!("own/.wh.{}", number - 1);
+        let tar = Tar::new().dir("own/", 0o755).file(&format!("own/{number}"), 0o644, b"");
+        layers
+            .push(plain_layer(&tar.file(&hidden, 0, b"").file("last", 0o644, number.to_string().as_bytes()).finish()));
+    }
+    let image = Image::new(&serde_json::json!({}), layers);
+    brig.command("load").send(&image.docker_archive("deep:latest")).expect(0);
+    assert_eq!(brig.ok("run --rm deep sh -c 'ls /own; cat /last; echo >/own/new; ls /own'"), "200\n200200\nnew");
+    brig.ok("run --name box deep touch /mine");
+    brig.ok("commit box deeper");
+    assert_eq!(brig.ok("run --rm deeper ls /own /mine"), "/mine\n\n/own:\n200");
+    brig.ok("save -o deep.tar deeper");
+    brig.ok("rm box");
+    brig.ok("rmi deep deeper");
+    brig.ok("load -i deep.tar");
+    assert_eq!(brig.ok("run --rm deeper cat /last"), "200");
+}
+
+#[test]
 fn images_are_shared_by_all_their_containers() {
     let brig = Brig::new();
     for number in 0..5 {
