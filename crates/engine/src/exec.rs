@@ -5,6 +5,7 @@ use crate::attach::{Local, Outcome, Relay};
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::oci_runtime::OciRuntime;
 use crate::oci_spec;
 use crate::options::Security;
 use crate::run::runtime_error;
@@ -61,8 +62,11 @@ pub fn exec(engine: &Engine, container: &Container, options: &ExecOptions) -> Re
     if options.command.is_empty() {
         return Err(Error::Invalid("No exec command specified".into()));
     }
-    let cgroup = container.cgroup()?;
     let process = process(engine, container, options)?;
+    if let Some(runtime) = OciRuntime::of(engine, &container.record) {
+        return exec_other(&runtime, &process, options);
+    }
+    let cgroup = container.cgroup()?;
     let program = oci_spec::program(&container.record.options.security)?;
     let filter = oci_spec::seccomp(&container.record.options.security)?;
     let (stdio, mut ends) = stdio(options, process.user.uid, process.user.gid)?;
@@ -70,9 +74,10 @@ pub fn exec(engine: &Engine, container: &Container, options: &ExecOptions) -> Re
         target,
         process: &process,
         stdio,
-        cgroup: Some(&cgroup),
+        cgroup: Some(cgroup.entry()?),
         seccomp: program.as_ref(),
         profile: filter.as_ref(),
+        linux: None,
         bundle: None,
     };
     let running =
@@ -81,9 +86,20 @@ pub fn exec(engine: &Engine, container: &Container, options: &ExecOptions) -> Re
     Ok(Session { pidfd: running.pidfd, ends })
 }
 
+fn exec_other(runtime: &OciRuntime, process: &spec::runtime::Process, options: &ExecOptions) -> Result<Session> {
+    let (stdio, mut ends) = stdio(options, process.user.uid, process.user.gid)?;
+    let created = runtime.exec(process, stdio).map_err(|error| match error {
+        Error::CommandNotFound(text) => Error::CommandNotFound(format!("exec failed: {text}")),
+        Error::CommandNotExecutable(text) => Error::CommandNotExecutable(format!("exec failed: {text}")),
+        other => other,
+    })?;
+    ends.console = created.console;
+    Ok(Session { pidfd: created.pidfd, ends })
+}
+
 fn process(engine: &Engine, container: &Container, options: &ExecOptions) -> Result<spec::runtime::Process> {
     let record = &container.record;
-    let rootfs = container.rootfs(engine)?;
+    let rootfs = container.users(engine)?;
     let name = options.user.as_ref().unwrap_or(&record.process.user);
     let groups: &[String] = if options.user.is_some() { &[] } else { &record.options.process.group_add };
     let user = user::resolve(&rootfs, name, groups)?;

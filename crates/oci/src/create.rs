@@ -6,7 +6,7 @@ use crate::container::{self, Container, Record};
 use crate::error::{Error, Result, invalid};
 use crate::root::Root;
 use crate::starter::Starter;
-use crate::{cgroup, environment};
+use crate::{capabilities, environment};
 use kernel::cgroup::{Cgroup, Layout};
 use kernel::lock::Lock;
 use kernel::process::ProcessId;
@@ -73,10 +73,16 @@ fn check(spec: &Spec) -> Result<()> {
 }
 
 /// Makes the container; [`Starter`] lets it go.
-pub fn create(root: &Root, request: Request<'_>) -> Result<Starter> {
+pub fn create(root: &Root, mut request: Request<'_>) -> Result<Starter> {
     let layout = Layout::detect()?;
     let rootfs = rootfs(request.bundle, &request.spec)?;
-    let cgroup = cgroup::path(&layout, request.spec.linux.as_ref(), request.id)?;
+    let linux = request.spec.linux.as_ref();
+    let asked = linux.and_then(|linux| linux.resources.as_ref());
+    let cgroup = runtime::cgroup::name(&layout, linux.map_or("", |linux| &linux.cgroups_path), request.id)?;
+    if !layout.is_v2() && asked.is_some_and(|resources| !resources.unified.is_empty()) {
+        return Err(invalid("invalid configuration: cannot use unified resources on cgroup version 1"));
+    }
+    let limits = runtime::cgroup::resources_of_bundle(asked);
     let directory = root.reserve(request.id)?;
     let mut undo = Undo { directory: Some(directory.clone()), cgroup: None };
     let lock = container::lock(&directory)?;
@@ -94,9 +100,9 @@ pub fn create(root: &Root, request: Request<'_>) -> Result<Starter> {
     };
     let mut container = Container { directory, record };
     container.save()?;
-    let limits = runtime::cgroup::resources(&cgroup::resources(request.spec.linux.as_ref()));
     let group = make_cgroup(&layout, &container.record.cgroup, &limits)?;
     undo.cgroup = Some(group.clone());
+    let warnings = request.spec.process.as_mut().map(capabilities::sift).unwrap_or_default();
     let created = make_init(&container, request, &group)?;
     let recorded = record_init(&mut container, &created);
     if let Err(error) = recorded {
@@ -104,7 +110,7 @@ pub fn create(root: &Root, request: Request<'_>) -> Result<Starter> {
         return Err(error);
     }
     undo.keep();
-    Ok(Starter::new(container, created, lock))
+    Ok(Starter::new(container, created, lock, warnings))
 }
 
 fn rootfs(bundle: &Path, spec: &Spec) -> Result<PathBuf> {
@@ -118,14 +124,12 @@ fn rootfs(bundle: &Path, spec: &Spec) -> Result<PathBuf> {
 
 fn make_cgroup(layout: &Layout, path: &str, limits: &kernel::cgroup::Resources) -> Result<Cgroup> {
     let existing = layout.open(path)?;
-    if existing.exists() {
-        if existing.is_frozen().unwrap_or(false) {
-            return Err(invalid("container's cgroup unexpectedly frozen"));
-        }
-        let processes = existing.processes()?.len();
-        if processes > 0 {
-            return Err(invalid(format!("container's cgroup is not empty: {processes} process(es) found")));
-        }
+    if existing.is_frozen().unwrap_or(false) {
+        return Err(invalid("container's cgroup unexpectedly frozen"));
+    }
+    let processes = existing.processes()?.len();
+    if processes > 0 {
+        return Err(invalid(format!("container's cgroup is not empty: {processes} process(es) found")));
     }
     layout.create_or_adopt(path, limits).map_err(|error| {
         let text = Error::Kernel(error).to_string();

@@ -4,8 +4,9 @@
 use crate::container::{Container, Status};
 use crate::environment;
 use crate::error::{Error, Result, invalid};
-use kernel::cgroup::Layout;
+use kernel::cgroup::{Below, Controller, Entry};
 use runtime::{Bundle, Created, Exec, Keyring, RootChange, Stdio};
+use rustix::io::Errno;
 use spec::runtime::Process;
 use std::path::PathBuf;
 
@@ -40,8 +41,7 @@ pub fn exec(container: &Container, mut request: Request) -> Result<Created> {
     let target = container.init().ok_or(Error::NotRunning)?;
     let root = PathBuf::from(format!("/proc/{}/root", target.pid));
     request.process.env = environment::complete(&request.process.env, request.process.user.uid, &root);
-    let below = request.cgroups.first().map_or("", String::as_str);
-    let group = Layout::detect()?.open(&sub_cgroup(&container.record.cgroup, below)?)?;
+    let entry = entry(container, &request.cgroups)?;
     let state = container.state(spec::runtime::Status::Running);
     let keyring = if container.record.no_new_keyring { Keyring::Inherited } else { Keyring::New };
     let bundle = Bundle { state: &state, gate: None, preserved: request.preserved, root: RootChange::Pivot, keyring };
@@ -49,18 +49,86 @@ pub fn exec(container: &Container, mut request: Request) -> Result<Created> {
         target,
         process: &request.process,
         stdio: request.stdio,
-        cgroup: Some(&group),
+        cgroup: Some(entry),
         seccomp: None,
         profile: container.record.config.linux.as_ref().and_then(|linux| linux.seccomp.as_ref()),
+        linux: container.record.config.linux.as_ref(),
         bundle: Some(bundle),
     });
     Ok(created?)
 }
 
-fn sub_cgroup(container: &str, below: &str) -> Result<String> {
-    let parts: Vec<&str> = below.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    if parts.contains(&"..") {
-        return Err(invalid(format!("bad sub cgroup path: {below} is not a sub cgroup path")));
+fn entry(container: &Container, wanted: &[String]) -> Result<Entry> {
+    let group = container.cgroup()?;
+    if wanted.is_empty() {
+        return Ok(group.entry()?);
     }
-    Ok(std::iter::once(container).chain(parts).collect::<Vec<_>>().join("/"))
+    let below = below(wanted)?;
+    group.entry_below(&below).map_err(|error| match &error.path {
+        Some(path) if error.errno == Errno::NOENT => {
+            let directory = if path.ends_with("tasks") { path.parent().unwrap_or(path) } else { path };
+            let (pid, directory) = (std::process::id(), directory.display());
+            invalid(format!(
+                "error adding pid {pid} to cgroups: open {directory}/cgroup.procs: no such file or directory"
+            ))
+        }
+        _ => error.into(),
+    })
+}
+
+/// From `[controller,…:]path`, each.
+fn below(wanted: &[String]) -> Result<Below> {
+    let mut below = Below::default();
+    for wanted in wanted {
+        let (controllers, path) = match wanted.split_once(':') {
+            Some((controllers, path)) => (Some(controllers), path),
+            None => (None, wanted.as_str()),
+        };
+        let path = relative(path)?;
+        let Some(controllers) = controllers else {
+            below.everywhere = path;
+            continue;
+        };
+        for name in controllers.split(',') {
+            let known = |c: &Controller| c.directory() == name || c.option() == name;
+            let controller = Controller::ALL.into_iter().find(known);
+            let controller =
+                controller.ok_or_else(|| invalid(format!("unknown controller {name} in SubCgroupPaths")))?;
+            below.controllers.push((controller, path.clone()));
+        }
+    }
+    Ok(below)
+}
+
+fn relative(path: &str) -> Result<String> {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if parts.contains(&"..") {
+        return Err(invalid(format!("bad sub cgroup path: {path} is not a sub cgroup path")));
+    }
+    Ok(parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(wanted: &[&str], expected: Result<&str, &str>) {
+        let wanted: Vec<String> = wanted.iter().map(|text| (*text).to_owned()).collect();
+        match (below(&wanted), expected) {
+            (Ok(below), Ok(expected)) => {
+                let own = below.controllers.iter().map(|(c, path)| format!(" {}={path}", c.directory()));
+                assert_eq!(below.everywhere.clone() + &own.collect::<String>(), expected);
+            }
+            (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{error}"),
+            (found, _) => panic!("{wanted:?}: {found:?}"),
+        }
+    }
+
+    #[test]
+    fn groups_are_below_the_containers() {
+        check(&["/a//b/"], Ok("a/b"));
+        check(&["memory:m", "cpu,cpuacct:c"], Ok(" memory=m cpu=c cpuacct=c"));
+        check(&[".."], Err(" .. is not a sub cgroup path"));
+        check(&["whaaat:/"], Err("unknown controller "));
+    }
 }

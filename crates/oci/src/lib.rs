@@ -2,7 +2,7 @@
 //! nothing printed. One file per operation of the specification (runtime.md) and of runc's command line beyond it.
 //! Knows no images, no names and no monitor; whoever calls it is the parent of the container's first process.
 
-pub mod cgroup;
+pub mod capabilities;
 pub mod container;
 pub mod create;
 pub mod delete;

@@ -16,11 +16,12 @@ pub struct Starter {
     /// Taken by `start`.
     created: Option<Created>,
     lock: Held,
+    warnings: Vec<String>,
 }
 
 impl Starter {
-    pub(crate) fn new(container: Container, created: Created, lock: Held) -> Starter {
-        Starter { container, created: Some(created), lock }
+    pub(crate) fn new(container: Container, created: Created, lock: Held, warnings: Vec<String>) -> Starter {
+        Starter { container, created: Some(created), lock, warnings }
     }
 
     pub fn pid(&self) -> i32 {
@@ -29,6 +30,11 @@ impl Starter {
 
     pub fn pidfd(&self) -> &PidFd {
         &self.created().pidfd
+    }
+
+    /// What was asked for and is not so, for people.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The terminal's master, if one was asked for.

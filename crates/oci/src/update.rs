@@ -1,7 +1,6 @@
 //! New limits for a container that exists: laid over those it has, written to its cgroup and then to its state. What the
 //! cgroup refuses changes nothing on disk, and the old limits are written again.
 
-use crate::cgroup;
 use crate::container::{Container, Status};
 use crate::error::{Result, invalid};
 use spec::runtime::{BlockIo, Cpu, Memory, Resources};
@@ -16,15 +15,19 @@ pub fn update(container: &mut Container, wanted: &Resources) -> Result<()> {
     let linux = config.linux.get_or_insert_default();
     merge(linux.resources.get_or_insert_default(), wanted);
     let group = container.cgroup()?;
-    let devices = cgroup::resources(config.linux.as_ref()).devices;
-    let changes = Resources { devices, ..wanted.clone() };
-    if let Err(error) = group.set(&runtime::cgroup::resources(&changes)) {
+    if let Err(error) = group.set(&limits(wanted)) {
+        let old = container.record.config.linux.as_ref().and_then(|linux| linux.resources.as_ref());
         // The first error is the one to tell; what cannot be written back was not changed either.
-        let _ = group.set(&runtime::cgroup::resources(&cgroup::resources(container.record.config.linux.as_ref())));
+        let _ = group.set(&old.map(limits).unwrap_or_default());
         return Err(error.into());
     }
     container.record.config = config;
     container.save()
+}
+
+/// Without devices: those of a running container stay as they are, as with runc.
+fn limits(resources: &Resources) -> kernel::cgroup::Resources {
+    kernel::cgroup::Resources { devices: Vec::new(), ..runtime::cgroup::resources(resources) }
 }
 
 fn merge(old: &mut Resources, new: &Resources) {

@@ -5,9 +5,10 @@
 use crate::error::{Error, Result, invalid};
 use crate::hooks::{self, Moment};
 use crate::sync::{Message, Socket};
+use kernel::Context;
 use rustix::io::Errno;
 use spec::runtime::{Hooks, State, Status};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A container's identity and its ways to the outside.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +61,8 @@ impl Ending<'_> {
     }
 
     /// In the child, with its mounts made and the host's root still around: the parent runs its hooks and we run ours.
-    pub fn hooks_before_pivot(&self, socket: &Socket) -> Result<()> {
+    /// Ours start in the container's root, as with runc.
+    pub fn hooks_before_pivot(&self, root: impl AsFd, socket: &Socket) -> Result<()> {
         let Some(hooks) = self.hooks.filter(|hooks| !before_pivot(hooks)) else {
             return Ok(());
         };
@@ -69,6 +71,7 @@ impl Ending<'_> {
             Some(Message::HooksDone { pid }) => pid,
             _ => return Err(Error::Ended),
         };
+        rustix::process::fchdir(root).during("change to the container's root")?;
         hooks::run(Moment::CreateContainer, &hooks.create_container, &[], &self.state(Status::Creating, pid)?)
     }
 

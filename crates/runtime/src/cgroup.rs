@@ -30,6 +30,8 @@ pub fn resources(resources: &spec::runtime::Resources) -> Resources {
 pub fn resources_of_bundle(asked: Option<&spec::runtime::Resources>) -> Resources {
     let mut all = asked.map(resources).unwrap_or_default();
     let rule = |kind, major, minor, access| DeviceRule { allow: true, kind, major, minor, access };
+    // What no rule speaks of is forbidden, also in a container without rules.
+    all.devices.insert(0, DeviceRule { allow: false, ..rule(DeviceKind::All, None, None, Access::ALL) });
     let nodes = [DeviceKind::Character, DeviceKind::Block].map(|kind| rule(kind, None, None, Access::MKNOD));
     // null, zero, full, random, urandom; tty and ptmx; the terminals of devpts.
     let memory = [3, 5, 7, 8, 9].map(|minor| (1, Some(minor)));

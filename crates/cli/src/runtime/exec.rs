@@ -32,6 +32,10 @@ fn execute(context: &Context, parsed: &Parsed) -> Outcome {
     let stdio = handover::stdio(terminal, size)?;
     let paused = if parsed.switch("ignore-paused") { Paused::Ignored } else { Paused::Refused };
     context.log.debug("nsexec container setup: the container's namespaces are joined");
+    if let Some(affinity) = &process.exec_cpu_affinity {
+        context.log.debug(&format!("nsexec container setup: affinity: {}", mask(&affinity.initial)));
+    }
+    oci::capabilities::sift(&mut process).iter().for_each(|warning| context.log.warning(warning));
     let request = Request { process, stdio, preserved, cgroups: parsed.all("cgroup"), paused };
     let created = oci::exec::exec(&container, request).map_err(start_failure)?;
     context.log.debug(&format!("child process in init() is ready as process {}", created.pid));
@@ -53,5 +57,28 @@ fn start_failure(error: oci::Error) -> Failure {
             Failure::new(format!("unable to start container process: {error}"))
         }
         _ => error.into(),
+    }
+}
+
+/// A list of CPUs (`0-2,5`) as the kernel's hexadecimal mask; of the first 64.
+fn mask(list: &str) -> String {
+    let number = |text: &str| text.trim().parse::<u32>().ok().filter(|cpu| *cpu < 64);
+    let range = |part: &str| match part.split_once('-') {
+        Some((first, last)) => Some(number(first)?..=number(last)?),
+        None => number(part).map(|cpu| cpu..=cpu),
+    };
+    let mask = list.split(',').filter_map(range).flatten().fold(0u64, |mask, cpu| mask | 1 << cpu);
+    format!("{mask:#x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_cpus_are_masks() {
+        for (list, expected) in [("0", "0x1"), ("0-1", "0x3"), ("0,2-3", "0xd"), ("", "0x0"), ("x,99", "0x0")] {
+            assert_eq!(mask(list), expected, "{list}");
+        }
     }
 }

@@ -143,7 +143,6 @@ struct Wanted {
 
 impl<'a> Relay<'a> {
     fn new(console: &'a OwnedFd) -> Result<Relay<'a>, Failure> {
-        terminal::keep_line_feeds(console)?;
         kernel::fifo::set_nonblocking(console)?;
         resize(Some(console));
         let stdin = rustix::stdio::stdin();

@@ -3,7 +3,7 @@
 
 use crate::runtime::failure::Failure;
 use crate::runtime::parse::Parsed;
-use kernel::socket;
+use kernel::{socket, terminal};
 use runtime::Stdio;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -45,8 +45,11 @@ impl Handover {
 
     /// Hands on what there is of a process that has not started.
     pub fn deliver(&self, pid: i32, pidfd: impl AsFd, console: Option<&OwnedFd>) -> Result<(), Failure> {
-        if let (Some(socket), Some(console)) = (&self.console, console) {
-            socket::send_fd(socket, console.as_fd(), b"/dev/ptmx")?;
+        match (&self.console, console) {
+            (Some(socket), Some(console)) => socket::send_fd(socket, console.as_fd(), b"/dev/ptmx")?,
+            // Ours to relay, and set before anything can be written to it.
+            (None, Some(console)) => terminal::keep_line_feeds(console)?,
+            (_, None) => {}
         }
         if let Some(socket) = &self.pidfd {
             socket::send_fd(socket, pidfd.as_fd(), b"pidfd")?;

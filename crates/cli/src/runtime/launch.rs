@@ -87,6 +87,8 @@ fn make(
     let request = Request { id, bundle, spec, stdio, begin, preserved, root_change, keyring };
     let starter = oci::create::create(&context.root, request).map_err(|error| start_failure(&error))?;
     context.log.debug(&format!("child process in init() is ready as process {}", starter.pid()));
+    context.log.debug("init: closing the pipe to signal completion comes next");
+    starter.warnings().iter().for_each(|warning| context.log.warning(warning));
     Ok(starter)
 }
 

@@ -54,7 +54,8 @@ fn from_flags(container: &Container, parsed: &Parsed) -> Result<Process, Failure
     Ok(process)
 }
 
-/// Into the sets that a program gets; ambient and inheritable stay as they are.
+/// Into the sets that a program gets; and into the ambient one if the specification has inheritable ones, without which
+/// ambient ones cannot be.
 fn add_capabilities(process: &mut Process, names: &[String]) {
     if names.is_empty() {
         return;
@@ -62,6 +63,9 @@ fn add_capabilities(process: &mut Process, names: &[String]) {
     let sets = process.capabilities.get_or_insert_default();
     for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
         set.extend_from_slice(names);
+    }
+    if !sets.inheritable.is_empty() {
+        sets.ambient.extend_from_slice(names);
     }
 }
 

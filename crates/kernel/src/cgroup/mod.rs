@@ -46,6 +46,14 @@ pub struct Entry {
     directory: Option<OwnedFd>,
 }
 
+/// Where below a group a process shall run: a relative path in all hierarchies, and in those of some controllers of
+/// version 1 another one.
+#[derive(Debug, Clone, Default)]
+pub struct Below {
+    pub everywhere: String,
+    pub controllers: Vec<(Controller, String)>,
+}
+
 impl Entry {
     /// For CLONE_INTO_CGROUP. None on version 1 (but there is one on hybrid machines with systemd).
     pub fn directory(&self) -> Option<BorrowedFd<'_>> {
@@ -93,6 +101,11 @@ impl Cgroup {
     /// frozen, that process stops when it enters. `ENOENT` when there is no such group.
     pub fn entry(&self) -> Result<Entry> {
         either!(self.entry())
+    }
+
+    /// As [`Cgroup::entry`], for a group below this one that exists. The caller sees to it that no path holds `..`.
+    pub fn entry_below(&self, below: &Below) -> Result<Entry> {
+        either!(self.entry_below(below))
     }
 
     /// Changes what `resources` asks for and leaves the rest. Stops at the first error.

@@ -11,7 +11,7 @@ mod stats;
 
 use crate::cgroup::devices::DeviceState;
 use crate::cgroup::hierarchy::{Controller, Hierarchy};
-use crate::cgroup::{Entry, Resources, Stats, file, tree};
+use crate::cgroup::{Below, Entry, Resources, Stats, file, tree};
 use crate::signal::Signal;
 use crate::{Error, Result};
 use rustix::fs::OFlags;
@@ -143,9 +143,18 @@ impl Cgroup {
     }
 
     pub fn entry(&self) -> Result<Entry> {
+        self.entry_below(&Below::default())
+    }
+
+    pub fn entry_below(&self, below: &Below) -> Result<Entry> {
         let mut entry = Entry::default();
         for (index, hierarchy) in self.hierarchies.iter().enumerate() {
-            let dir = hierarchy.mount.join(&self.name);
+            let group = hierarchy.mount.join(&self.name);
+            let own = below.controllers.iter().find(|(controller, _)| hierarchy.has(*controller));
+            let path = own.map_or(below.everywhere.as_str(), |(_, path)| path);
+            // Of a group below, only one in a hierarchy that the group itself uses is missed.
+            let optional = index > 0 && (path.is_empty() || !group.exists());
+            let dir = group.join(path);
             let opened = if hierarchy.has(Controller::Unified) {
                 tree::open_dir(&dir).map(|fd| entry.directory = Some(fd))
             } else {
@@ -153,7 +162,7 @@ impl Cgroup {
             };
             match opened {
                 // The group does not use this hierarchy; but it always uses its home.
-                Err(error) if error.errno == Errno::NOENT && index > 0 => {}
+                Err(error) if error.errno == Errno::NOENT && optional => {}
                 other => other?,
             }
         }

@@ -7,7 +7,7 @@ mod limits;
 mod stats;
 
 use crate::cgroup::devices::DeviceState;
-use crate::cgroup::{Entry, Network, Resources, Stats, file, tree};
+use crate::cgroup::{Below, Entry, Network, Resources, Stats, file, tree};
 use crate::signal::Signal;
 use crate::{Context, Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -154,6 +154,15 @@ impl Cgroup {
         if !file::read(&dir, "cgroup.subtree_control")?.trim().is_empty() {
             dir = tree::first_populated(&dir)?.unwrap_or(dir);
         }
+        Ok(Entry { directory: Some(tree::open_dir(&dir)?), ..Entry::default() })
+    }
+
+    pub fn entry_below(&self, below: &Below) -> Result<Entry> {
+        if let Some((controller, _)) = below.controllers.first() {
+            let action = format!("enter a cgroup of {} alone: version 2 has one hierarchy,", controller.directory());
+            return Err(Error::new(action, Errno::INVAL));
+        }
+        let dir = self.dir.join(&below.everywhere);
         Ok(Entry { directory: Some(tree::open_dir(&dir)?), ..Entry::default() })
     }
 
