@@ -81,6 +81,33 @@ impl Root {
         }
     }
 
+    /// A descriptor of what is at `path`; an empty file is created there if it is missing, with the directories above it.
+    /// Where a link leads to nothing its target is created, inside the root.
+    pub fn create_file_all(&self, path: impl AsRef<Path>, mode: Mode, directory_mode: Mode) -> Result<OwnedFd> {
+        let path = path.as_ref();
+        // Only a file of our own making is opened: to open somebody's device already does something.
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDONLY | OFlags::CLOEXEC;
+        let mut here = path.to_owned();
+        for _ in 0..LINKS_MAX {
+            let (Some(name), Some(above)) = (here.file_name(), here.parent()) else {
+                return Err(Errno::ISDIR).during_at("create file", path);
+            };
+            let parent = self.create_dir_all(above, directory_mode)?;
+            match rustix::fs::openat(&parent, name, flags, mode) {
+                Err(Errno::EXIST) => {}
+                opened => return opened.during_at("create file", path),
+            }
+            match rustix::fs::readlinkat(&parent, name, Vec::new()) {
+                // The text of a link counts from where it lies.
+                Ok(target) => here = above.join(OsStr::from_bytes(target.as_bytes())),
+                // No link.
+                Err(Errno::INVAL) => return open_entry(&parent, name).during_at("open", path),
+                Err(errno) => return Err(errno).during_at("read link", path),
+            }
+        }
+        Err(Errno::LOOP).during_at("create file", path)
+    }
+
     /// Walks component by component. Each step holds a descriptor and follows no link by
     /// itself, so a rename under our feet can mislead the walk but not lead it outside.
     fn create_missing(&self, path: &Path, mode: Mode) -> rustix::io::Result<OwnedFd> {
@@ -260,6 +287,25 @@ mod tests {
         assert_eq!(root.create_dir_all("loop/a", mode).unwrap_err().errno, Errno::LOOP);
         assert_eq!(root.create_dir_all("file/a", mode).unwrap_err().errno, Errno::NOTDIR);
         root.create_dir_all("/", mode).unwrap();
+    }
+
+    #[test]
+    fn files_are_created_inside_even_through_links() {
+        let scratch = Scratch::new("files");
+        let root = Root::open(&scratch.root()).unwrap();
+        symlink("/tmp/foo/bar", scratch.root().join("jump")).unwrap();
+        symlink("jump/../../hosts", scratch.root().join("hosts")).unwrap();
+        symlink("loop", scratch.root().join("loop")).unwrap();
+        let (file, directory) = (Mode::from_raw_mode(0o644), Mode::from_raw_mode(0o755));
+        let create = |path: &str| root.create_file_all(path, file, directory).map(drop).map_err(|error| error.errno);
+        assert_eq!(create("/hosts"), Ok(()));
+        assert!(scratch.root().join("tmp/hosts").is_file());
+        assert!(scratch.root().join("tmp/foo/bar").is_dir());
+        assert_eq!(create("/jump/x"), Ok(()));
+        assert!(scratch.root().join("tmp/foo/bar/x").is_file());
+        assert_eq!(create("/jump/x"), Ok(()));
+        assert_eq!(create("/loop"), Err(Errno::LOOP));
+        assert_eq!(create("/"), Err(Errno::ISDIR));
     }
 
     #[test]

@@ -6,6 +6,8 @@ use crate::error::{Error, Result, invalid};
 use crate::hooks::{self, Moment};
 use crate::sync::{Message, Socket};
 use kernel::Context;
+use kernel::signal::{Signal, SignalFd, SignalSet, set_mask};
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use spec::runtime::{Hooks, State, Status};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -106,13 +108,28 @@ fn before_pivot(hooks: &Hooks) -> bool {
     hooks.prestart.is_empty() && hooks.create_runtime.is_empty() && hooks.create_container.is_empty()
 }
 
+/// Signals that end a process at the gate. As pid 1 of its namespace it would never hear of them otherwise
+/// (pid_namespaces(7)), and `kill` of a container that was not started would have no effect.
+const ENDING: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
+
 /// Waits until somebody writes into the gate. We hold its other end open too, so that this is no end of file.
 pub(crate) fn wait_at_gate(gate: &OwnedFd) -> Result<()> {
+    let ending = SignalSet::of(&ENDING);
+    let before = set_mask(ending)?;
+    let signals = SignalFd::new(ending)?;
     loop {
-        match rustix::io::read(gate, &mut [0u8; 1]) {
-            Err(Errno::INTR) => {}
-            Ok(_) => return Ok(()),
+        let mut fds = [PollFd::new(gate, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
+        match rustix::event::poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(kernel::Error::new("wait for the container's start", errno).into()),
+        }
+        if let Some(signal) = signals.read() {
+            kernel::clone::exit(128 + signal.number());
+        }
+        if !fds[0].revents().is_empty() {
+            rustix::io::read(gate, &mut [0u8; 1]).during("wait for the container's start")?;
+            set_mask(before)?;
+            return Ok(());
         }
     }
 }

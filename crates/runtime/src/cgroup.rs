@@ -202,9 +202,9 @@ mod tests {
     fn a_bundle_has_the_default_devices() {
         let denied = oci::Resources { devices: vec![rule(false, 'a', None, None, "rwm")], ..oci::Resources::default() };
         let all = resources_of_bundle(Some(&denied));
-        assert!(!all.devices[0].allow);
-        assert!(all.devices[1..].iter().all(|rule| rule.allow));
-        assert_eq!(all.devices.len(), 11);
+        assert!(all.devices[..2].iter().all(|rule| !rule.allow));
+        assert!(all.devices[2..].iter().all(|rule| rule.allow));
+        assert_eq!(all.devices.len(), 12);
     }
 
     #[test]

@@ -2,10 +2,12 @@
 //! first; then one clone3 with all namespaces, and one message back when the child (`init.rs`) is done. On any
 //! error nothing is left: the child is ended and reaped, and its mounts go with its mount namespace.
 
+use crate::attributes;
 use crate::bundle::{Bundle, Ending};
 use crate::error::{Error, Result, invalid};
 use crate::init::{self, Plan};
-use crate::mount_plan;
+use crate::listener::Listener;
+use crate::mount_plan::{self, Surroundings};
 use crate::namespaces::Namespaces;
 use crate::prepare::{Filter, Process};
 use crate::process::Streams;
@@ -18,7 +20,7 @@ use kernel::mount::{Attributes, Mount, Propagation};
 use kernel::namespace::{self, Kind};
 use kernel::pidfd::PidFd;
 use kernel::sysctl;
-use spec::runtime::{Linux, Spec};
+use spec::runtime::{Linux, Spec, State};
 use std::borrow::Cow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -139,7 +141,8 @@ fn wait_until_ready(ours: &Socket, ending: &Ending<'_>, pid: i32) -> Result<Opti
 fn spawn_init(plan: &Plan<'_>, ours: &Socket, theirs: &Socket) -> Result<Child> {
     let child = || init::run(plan, ours, theirs);
     // The cgroup namespace comes later: its root is the cgroup that its maker is in.
-    let mut namespaces = plan.namespaces.new.without(Kind::Cgroup);
+    // And the time namespace is entered with its clocks set.
+    let mut namespaces = plan.namespaces.new.without(Kind::Cgroup).without(Kind::Time);
     if plan.namespaces.network_from_parent() {
         namespaces = namespaces.without(Kind::Network);
     }
@@ -171,13 +174,23 @@ fn plan<'a>(create: &'a Create<'a>, rootfs: &'a Mount) -> Result<Plan<'a>> {
     let process = spec.process.as_ref().ok_or_else(|| invalid("the specification has no process"))?;
     let namespaces = Namespaces::prepare(linux)?;
     check_names(spec, &namespaces)?;
-    let filter = filter(create.seccomp, linux.seccomp.as_ref())?;
+    let filter = filter(create.seccomp, linux.seccomp.as_ref(), create.bundle.map(|bundle| (bundle.state, true)))?;
     // A bound /dev is somebody else's: nothing is made in it.
     let is_dev = |path: &str| mount_plan::clean(path).as_deref() == Some(Path::new("/dev"));
     let own_dev = !spec.mounts.iter().any(|mount| is_dev(&mount.destination) && is_bind(mount));
+    let surroundings = Surroundings {
+        cgroup: create.cgroup,
+        namespaces: &namespaces,
+        root: match create.rootfs {
+            Rootfs::Path(path) => Some(path),
+            Rootfs::Detached(_) => None,
+        },
+        label: mount_label(linux)?,
+    };
+    let mounts = mount_plan::prepare(&spec.mounts, &surroundings)?;
     Ok(Plan {
         sysctls: sysctls(linux, &namespaces)?,
-        joined_before: namespaces.joins(Kind::User),
+        joined_before: namespaces.joins_before(),
         namespaces,
         entry: create.cgroup.map(Cgroup::entry).transpose()?,
         rootfs,
@@ -186,15 +199,27 @@ fn plan<'a>(create: &'a Create<'a>, rootfs: &'a Mount) -> Result<Plan<'a>> {
         read_only_root: spec.root.as_ref().is_some_and(|root| root.readonly),
         hostname: &spec.hostname,
         domainname: &spec.domainname,
-        mounts: mount_plan::prepare(&spec.mounts, create.cgroup)?,
+        mounts,
         devices: own_dev.then(|| rootfs::plan(&linux.devices)).transpose()?,
         masked: &linux.masked_paths,
         read_only: &linux.readonly_paths,
         null: mount_plan::null_device()?,
         streams: create.stdio.streams(),
-        process: Process::prepare(process, filter, create.reaper)?,
+        process: Process::prepare(
+            process,
+            attributes::Attributes::of_first(process, Some(linux))?,
+            filter,
+            create.reaper,
+        )?,
         ending: Ending { bundle: create.bundle, hooks: spec.hooks.as_ref(), environment: &process.env },
     })
+}
+
+fn mount_label(linux: &Linux) -> Result<&str> {
+    if !linux.mount_label.is_empty() && !kernel::label::has_selinux() {
+        return Err(invalid("mount label is specified in config, but selinux is disabled or not supported"));
+    }
+    Ok(&linux.mount_label)
 }
 
 fn is_bind(mount: &spec::runtime::Mount) -> bool {
@@ -227,9 +252,11 @@ fn sysctls<'a>(linux: &'a Linux, namespaces: &Namespaces) -> Result<Vec<(String,
     Ok(paths)
 }
 
+/// `container` is the container's state, for an agent, and whether this is its first process.
 pub(crate) fn filter<'a>(
     compiled: Option<&'a kernel::seccomp::Program>,
-    profile: Option<&spec::runtime::Seccomp>,
+    profile: Option<&'a spec::runtime::Seccomp>,
+    container: Option<(&State, bool)>,
 ) -> Result<Option<Filter<'a>>> {
     let in_words = |error: seccomp::Error| invalid(format!("seccomp profile: {error}"));
     let flags = match profile {
@@ -241,7 +268,11 @@ pub(crate) fn filter<'a>(
         (None, Some(profile)) => Cow::Owned(seccomp::compile(profile).map_err(in_words)?),
         (None, None) => return Ok(None),
     };
-    Ok(Some(Filter { program, flags }))
+    let listener = match profile {
+        Some(profile) => Listener::connect(profile, container)?,
+        None => None,
+    };
+    Ok(Some(Filter { program, flags, listener }))
 }
 
 /// From `rootfsPropagation`, private if it says nothing.

@@ -2,6 +2,7 @@
 //! process's descriptor, in one call, and then becomes its program as the first one did. Nothing that it finds
 //! inside is trusted: files and mounts there may be anything by now. Refusing a paused container is the caller's.
 
+use crate::attributes::Attributes;
 use crate::bundle::{Bundle, Ending};
 use crate::create::{Created, Stdio, filter, finish};
 use crate::error::Result;
@@ -11,7 +12,7 @@ use crate::sync::{self, Socket};
 use crate::{rootfs, spawn};
 use kernel::Context;
 use kernel::beneath::Root;
-use kernel::cgroup::{Cgroup, Entry};
+use kernel::cgroup::Entry;
 use kernel::clone::Options;
 use kernel::namespace::{self, Kind, Set};
 use kernel::pidfd::PidFd;
@@ -27,11 +28,13 @@ pub struct Exec<'a> {
     pub process: &'a spec::runtime::Process,
     pub stdio: Stdio,
     /// The container's, entered before anything else.
-    pub cgroup: Option<&'a Cgroup>,
+    pub cgroup: Option<Entry>,
     /// Compiled ahead; else `profile` is compiled here.
     pub seccomp: Option<&'a kernel::seccomp::Program>,
     /// The container's profile; its flags count for `seccomp` too.
     pub profile: Option<&'a spec::runtime::Seccomp>,
+    /// The container's, for what all its processes share: personality and memory policy.
+    pub linux: Option<&'a spec::runtime::Linux>,
     /// As in [`crate::Create`]; it has no gate and its hooks are the first process's.
     pub bundle: Option<Bundle<'a>>,
 }
@@ -51,9 +54,14 @@ pub fn exec(exec: Exec<'_>) -> Result<Created> {
     let plan = Plan {
         target: exec.target.open()?,
         namespaces: namespaces_of(exec.target.pid)?,
-        entry: exec.cgroup.map(Cgroup::entry).transpose()?,
+        entry: exec.cgroup,
         streams: exec.stdio.streams(),
-        process: Process::prepare(exec.process, filter(exec.seccomp, exec.profile)?, false)?,
+        process: Process::prepare(
+            exec.process,
+            Attributes::of_exec(exec.process, exec.linux)?,
+            filter(exec.seccomp, exec.profile, exec.bundle.map(|bundle| (bundle.state, false)))?,
+            false,
+        )?,
         ending: Ending { bundle: exec.bundle, hooks: None, environment: &exec.process.env },
     };
     let (ours, theirs) = sync::pair()?;
@@ -92,12 +100,13 @@ fn run(plan: &Plan<'_>, ours: &Socket, theirs: &Socket) -> i32 {
 }
 
 fn enter(plan: &Plan<'_>, socket: &Socket) -> Result<Infallible, Failure> {
+    plan.process.attributes.before_cgroup()?;
     // 1. The cgroup first: what follows is counted and limited.
     if let Some(entry) = &plan.entry {
         entry.enter().during("enter the cgroup")?;
     }
     // 2. While the /proc that we see is the host's.
-    process::adjust_oom_score(&plan.process)?;
+    process::prepare_self(&plan.process)?;
     // 3. Out of the sight of the container's processes, which have seen our pid since the clone (CVE-2016-9962).
     prctl::forbid_inspection()?;
     // 4. All at once: with the mount namespace the root and the working directory become the container's.

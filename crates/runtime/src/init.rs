@@ -16,7 +16,7 @@ use kernel::beneath::Root;
 use kernel::cgroup::Entry;
 use kernel::mount::{Attributes, Mount, Propagation};
 use kernel::namespace::{self, Kind};
-use kernel::{identity, loopback, pivot, prctl, sysctl, uts};
+use kernel::{identity, loopback, pivot, prctl, sysctl, time_offsets, uts};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use std::convert::Infallible;
@@ -65,7 +65,7 @@ fn set_up(plan: &Plan<'_>, socket: &Socket) -> Result<Infallible, process::Failu
     //    because its root becomes the cgroup that we are in.
     enter_cgroup(plan)?;
     // 2. While the /proc that we see is the host's and our files in it are ours.
-    process::adjust_oom_score(&plan.process)?;
+    process::prepare_self(&plan.process)?;
     // 3. An identity in a new user namespace, before anything is created or mounted with it.
     become_mapped_root(plan, socket)?;
     // 4. Out of sight before others than our parent may look (CVE-2016-9962).
@@ -81,7 +81,7 @@ fn set_up(plan: &Plan<'_>, socket: &Socket) -> Result<Infallible, process::Failu
     let root = Root::open(plan.mount_point)?;
     let terminal = fill_root(plan, &root, socket)?;
     // With the tree complete and the host's programs still in reach: some hooks change the one with the other.
-    plan.ending.hooks_before_pivot(socket)?;
+    plan.ending.hooks_before_pivot(&root, socket)?;
     // 8. Read-only when nothing is left to create in it, and then there is only this tree.
     if plan.read_only_root {
         plan.rootfs.set_attributes(Attributes::READ_ONLY, Attributes::NONE, None, false)?;
@@ -115,7 +115,12 @@ fn become_mapped_root(plan: &Plan<'_>, socket: &Socket) -> Result<()> {
             Some(Message::Mapped) => {}
             _ => return Err(Error::Ended),
         }
-    } else if !plan.namespaces.joins(Kind::User) {
+    }
+    // With the rights of the new user namespace already, and still the owner of our files in the host's /proc.
+    if let Some(offsets) = &plan.namespaces.time {
+        time_offsets::enter_new(offsets)?;
+    }
+    if !plan.namespaces.new.contains(Kind::User) && !plan.namespaces.joins(Kind::User) {
         return Ok(());
     }
     identity::set_groups(&[])?;
@@ -137,7 +142,7 @@ fn join_namespaces(plan: &Plan<'_>) -> Result<()> {
 }
 
 fn set_names(plan: &Plan<'_>) -> Result<()> {
-    if plan.namespaces.new.contains(Kind::Uts) {
+    if plan.namespaces.new.contains(Kind::Uts) || plan.namespaces.joins(Kind::Uts) {
         if !plan.hostname.is_empty() {
             uts::set_hostname(plan.hostname)?;
         }
@@ -165,7 +170,7 @@ fn enter_network(plan: &Plan<'_>, socket: &Socket) -> Result<()> {
 /// Mounts, devices, terminal, parameters and masks, in the order in which each builds on the one before.
 fn fill_root(plan: &Plan<'_>, root: &Root, socket: &Socket) -> Result<Option<OwnedFd>> {
     // The network as late as can be, for the parent is still at it: just before sysfs, which shows it.
-    let is_sysfs = |planned: &Planned| matches!(planned.kind, mount_plan::Kind::Sysfs);
+    let is_sysfs = |planned: &Planned| matches!(planned.kind, mount_plan::Kind::New(mount_plan::FileSystem::Sysfs));
     let until_sysfs = plan.mounts.iter().position(is_sysfs).unwrap_or(plan.mounts.len());
     let (before, after) = plan.mounts.split_at(until_sysfs);
     let proc = mounts::attach_all(root, before)?;

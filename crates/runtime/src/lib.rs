@@ -13,8 +13,10 @@ pub mod kill;
 pub mod seccomp;
 pub mod start;
 
+mod attributes;
 mod copy_up;
 mod init;
+mod listener;
 mod masks;
 mod mount_options;
 mod mount_plan;
@@ -33,4 +35,5 @@ pub use create::{Create, Created, Rootfs, Stdio, create};
 pub use error::{Error, ExecError, ExecErrorKind, Result};
 pub use exec::{Exec, exec};
 pub use kill::kill;
+pub use prepare::warnings;
 pub use start::Running;

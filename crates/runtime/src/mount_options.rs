@@ -15,8 +15,14 @@ pub(crate) struct Options {
     pub propagation: Option<(Propagation, bool)>,
     /// `bind` is `Some(false)`, `rbind` is `Some(true)`.
     pub bind: Option<bool>,
+    /// Change what is mounted there already.
+    pub remount: bool,
+    /// Map owners: `idmap` is `Some(false)`, `ridmap`, for all mounts below too, is `Some(true)`.
+    pub map_ids: Option<bool>,
     /// Fill a tmpfs with what it covers.
     pub copy_up: bool,
+    /// Of the file system as a whole (`sync`, `dirsync`, …), as fsconfig(2) names them; a bind has none.
+    pub superblock: Vec<&'static str>,
     /// For the file system, in order.
     pub data: Vec<(String, Option<String>)>,
 }
@@ -40,14 +46,23 @@ impl Options {
         } else if let Some((set, clear)) = option.strip_prefix('r').and_then(attribute) {
             self.recursive_set = self.recursive_set.without(clear).with(set);
             self.recursive_clear = self.recursive_clear.without(set).with(clear);
+        } else if let Some(flag) = superblock_flag(option) {
+            self.superblock.push(flag);
         } else {
             match option {
                 "bind" => self.bind = Some(self.bind.unwrap_or(false)),
                 "rbind" => self.bind = Some(true),
                 "tmpcopyup" => self.copy_up = true,
-                "defaults" | "" => {}
-                "remount" => return Err(invalid("mount option \"remount\" makes no sense in a new container")),
-                "idmap" | "ridmap" => return Err(invalid(format!("mount option {option:?} is not supported"))),
+                // Whether the kernel's log hears of it is no property of the mount.
+                "defaults" | "silent" | "loud" | "" => {}
+                "remount" => self.remount = true,
+                "idmap" => self.map_ids = Some(false),
+                "ridmap" => self.map_ids = Some(true),
+                "iversion" | "noiversion" => {
+                    return Err(invalid(format!(
+                        "mount option {option:?} is not supported: file systems decide it themselves"
+                    )));
+                }
                 _ => self.add_data(option),
             }
         }
@@ -87,6 +102,11 @@ fn propagation(option: &str) -> Option<(Propagation, bool)> {
         Some(found) => Some((found, false)),
         None => option.strip_prefix('r').and_then(kind).map(|found| (found, true)),
     }
+}
+
+fn superblock_flag(option: &str) -> Option<&'static str> {
+    const FLAGS: [&str; 7] = ["async", "sync", "dirsync", "lazytime", "nolazytime", "mand", "nomand"];
+    FLAGS.iter().find(|flag| **flag == option).copied()
 }
 
 /// What to set and what to clear.
@@ -158,6 +178,9 @@ mod tests {
         // `relatime` starts with an r and is plain.
         assert_eq!(parse(&["relatime"]).clear, Attributes::ATIME_MASK);
         assert!(parse(&["relatime"]).recursive_clear.is_empty());
-        assert!(Options::parse(&["remount".to_owned()]).is_err());
+        assert!(parse(&["remount"]).remount);
+        assert_eq!(parse(&["rbind", "ridmap"]).map_ids, Some(true));
+        assert_eq!(parse(&["sync", "silent", "size=1k"]).superblock, ["sync"]);
+        assert!(Options::parse(&["iversion".to_owned()]).is_err());
     }
 }

@@ -4,14 +4,18 @@
 
 use crate::error::{Result, invalid};
 use crate::mount_options::Options;
+use crate::namespaces::{Namespaces, mappings};
+use kernel::Context;
 use kernel::cgroup::{Cgroup, Layout};
 use kernel::mount::{Attributes, Mount, Propagation};
+use kernel::namespace::IdMapping;
 use kernel::pidfd::PidFd;
 use rustix::fs::{CWD, FileType};
 use rustix::io::Errno;
 use std::ffi::OsString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 pub(crate) const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 /// The root directory of every procfs.
@@ -30,6 +34,20 @@ pub(crate) enum Kind {
         is_directory: bool,
         is_proc_root: bool,
     },
+    /// Of something in the container itself, which earlier mounts may have changed: cloned when its turn comes.
+    BindInside {
+        source: PathBuf,
+        recursive: bool,
+        /// For an id-mapped mount.
+        ids: Option<IdMap>,
+    },
+    /// Of what is mounted there already.
+    Remount,
+    New(FileSystem),
+}
+
+/// A file system that the child mounts.
+pub(crate) enum FileSystem {
     Proc,
     Sysfs,
     Tmpfs {
@@ -46,32 +64,123 @@ pub(crate) enum Kind {
     },
 }
 
+/// How a mount shows owners: by the mapping of a user namespace, and whether that holds for the mounts below too.
+pub(crate) struct IdMap {
+    namespace: Rc<OwnedFd>,
+    recursive: bool,
+}
+
+impl IdMap {
+    pub fn apply(&self, mount: &Mount) -> Result<()> {
+        Ok(mount.map_ids(&self.namespace, self.recursive)?)
+    }
+}
+
 /// Version 1: the container's own directory of each hierarchy, and other names of hierarchies.
 pub(crate) struct Hierarchies {
     pub mounts: Vec<(OsString, Mount)>,
     pub links: Vec<(OsString, OsString)>,
 }
 
-pub(crate) fn prepare(mounts: &[spec::runtime::Mount], cgroup: Option<&Cgroup>) -> Result<Vec<Planned>> {
-    mounts.iter().map(|mount| plan(mount, cgroup)).collect()
+/// What mounts depend on beside themselves.
+pub(crate) struct Surroundings<'a> {
+    pub cgroup: Option<&'a Cgroup>,
+    pub namespaces: &'a Namespaces,
+    /// The root as a directory of the host, where it is one: paths beneath it mean the container's files.
+    pub root: Option<&'a Path>,
+    /// The SELinux context of new file systems (`mountLabel`).
+    pub label: &'a str,
 }
 
-fn plan(mount: &spec::runtime::Mount, cgroup: Option<&Cgroup>) -> Result<Planned> {
-    let options = Options::parse(&mount.options)?;
-    let destination = clean(&mount.destination)
-        .ok_or_else(|| invalid(format!("mount destination {:?} is not absolute", mount.destination)))?;
-    let kind = match (mount.kind.as_str(), options.bind) {
-        (_, Some(recursive)) => bind(&mount.source, recursive, &options)?,
-        ("bind", None) => bind(&mount.source, false, &options)?,
-        ("proc", _) => Kind::Proc,
-        ("sysfs", _) => Kind::Sysfs,
-        ("tmpfs", _) => Kind::Tmpfs { source: mount.source.clone() },
-        ("cgroup", _) => cgroup_kind(cgroup)?,
-        ("cgroup2", _) => Kind::CgroupV2 { own: own_cgroup(cgroup)? },
-        ("", None) => return Err(invalid(format!("mount on {:?} has neither a type nor bind", mount.destination))),
-        (name, _) => Kind::Other { name: name.to_owned(), source: mount.source.clone() },
+pub(crate) fn prepare(mounts: &[spec::runtime::Mount], around: &Surroundings<'_>) -> Result<Vec<Planned>> {
+    let mut maps = IdMaps::default();
+    mounts.iter().map(|mount| plan(mount, around, &mut maps)).collect()
+}
+
+fn plan(mount: &spec::runtime::Mount, around: &Surroundings<'_>, maps: &mut IdMaps) -> Result<Planned> {
+    let mut options = Options::parse(&mount.options)?;
+    // A destination without a slash is deprecated and means one below the root (config.md, mounts).
+    let destination = clean(&format!("/{}", mount.destination)).filter(|_| !mount.destination.is_empty());
+    let mut destination = destination.ok_or_else(|| invalid("a mount has no destination"))?;
+    if let Some(inside) = around.root.and_then(|root| inside(root, &destination)) {
+        destination = inside;
+    }
+    let is_bind = options.bind.is_some() || mount.kind == "bind";
+    let ids = maps.wanted(mount, &options, is_bind, around.namespaces)?;
+    if !around.label.is_empty() && !is_bind && !matches!(mount.kind.as_str(), "proc" | "sysfs" | "cgroup" | "cgroup2") {
+        options.data.push(("context".to_owned(), Some(around.label.to_owned())));
+    }
+    let recursive = options.bind.unwrap_or(false);
+    let kind = match mount.kind.as_str() {
+        _ if options.remount => Kind::Remount,
+        _ if is_bind => {
+            check_bind(&mount.source, &options)?;
+            match around.root.and_then(|root| inside(root, Path::new(&mount.source))) {
+                Some(source) => Kind::BindInside { source, recursive, ids },
+                None => bind(&mount.source, recursive, &options, ids)?,
+            }
+        }
+        "proc" => Kind::New(FileSystem::Proc),
+        "sysfs" => Kind::New(FileSystem::Sysfs),
+        "tmpfs" => Kind::New(FileSystem::Tmpfs { source: mount.source.clone() }),
+        "cgroup" => Kind::New(cgroups(around.cgroup, &options)?),
+        "cgroup2" => Kind::New(FileSystem::CgroupV2 { own: own_cgroup(around.cgroup)? }),
+        "" => return Err(invalid(format!("mount on {:?} has neither a type nor bind", mount.destination))),
+        name => Kind::New(FileSystem::Other { name: name.to_owned(), source: mount.source.clone() }),
     };
     Ok(Planned { destination, options, kind })
+}
+
+/// A path of the host as one of the container, if it leads into the directory `root` by its text.
+fn inside(root: &Path, path: &Path) -> Option<PathBuf> {
+    let rest = path.strip_prefix(root).ok().filter(|_| root != Path::new("/"))?;
+    Some(Path::new("/").join(rest))
+}
+
+/// User namespaces for id-mapped mounts, one for all mounts with the same mapping.
+#[derive(Default)]
+struct IdMaps(Vec<(Vec<IdMapping>, Vec<IdMapping>, Rc<OwnedFd>)>);
+
+impl IdMaps {
+    fn wanted(
+        &mut self,
+        mount: &spec::runtime::Mount,
+        options: &Options,
+        is_bind: bool,
+        namespaces: &Namespaces,
+    ) -> Result<Option<IdMap>> {
+        let mapped = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
+        if !mapped && options.map_ids.is_none() {
+            return Ok(None);
+        }
+        let refused = |what: &str| invalid(format!("mount on {:?}: {what}", mount.destination));
+        if !is_bind {
+            return Err(refused("id-mapped mounts are only supported for bind-mounts"));
+        }
+        if mapped && (mount.uid_mappings.is_empty() || mount.gid_mappings.is_empty()) {
+            return Err(refused("id-mapped mounts must have both uid and gid mappings specified"));
+        }
+        let recursive = options.map_ids == Some(true);
+        let namespace = match namespaces.joined(kernel::namespace::Kind::User) {
+            // Without mappings of its own it has the container's.
+            Some(joined) if !mapped => Rc::new(joined.try_clone_to_owned().during("copy descriptor")?),
+            _ if !mapped && namespaces.users.is_empty() => {
+                return Err(refused("idmap needs uidMappings and gidMappings, or a user namespace to take them from"));
+            }
+            _ if !mapped => self.namespace(namespaces.users.clone(), namespaces.groups.clone())?,
+            _ => self.namespace(mappings(&mount.uid_mappings)?, mappings(&mount.gid_mappings)?)?,
+        };
+        Ok(Some(IdMap { namespace, recursive }))
+    }
+
+    fn namespace(&mut self, users: Vec<IdMapping>, groups: Vec<IdMapping>) -> Result<Rc<OwnedFd>> {
+        if let Some((_, _, known)) = self.0.iter().find(|(u, g, _)| *u == users && *g == groups) {
+            return Ok(Rc::clone(known));
+        }
+        let made = Rc::new(kernel::namespace::new_user(&users, &groups)?);
+        self.0.push((users, groups, Rc::clone(&made)));
+        Ok(made)
+    }
 }
 
 /// Resolves `.` and `..` in the text, as docker does with what users type.
@@ -102,15 +211,26 @@ fn clone_source(path: &Path, recursive: bool) -> kernel::Result<Mount> {
     }
 }
 
-fn bind(source: &str, recursive: bool, options: &Options) -> Result<Kind> {
+/// The kernel would leave options for the file system away without a word.
+fn check_bind(source: &str, options: &Options) -> Result<()> {
+    if options.data.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = options.data.iter().map(|(key, _)| key.as_str()).collect();
+    Err(invalid(format!(
+        "unknown options of the bind mount of {source}: {}; bind mounts cannot have any filesystem-specific options applied",
+        names.join(",")
+    )))
+}
+
+fn bind(source: &str, recursive: bool, options: &Options, ids: Option<IdMap>) -> Result<Kind> {
     let path = Path::new(source);
     let mount = clone_source(path, recursive).map_err(|error| match error.errno {
         Errno::NOENT => invalid(format!("bind source path does not exist: {source}")),
         _ => error.into(),
     })?;
-    if !options.data.is_empty() {
-        let names: Vec<&str> = options.data.iter().map(|(key, _)| key.as_str()).collect();
-        return Err(invalid(format!("unknown options of the bind mount of {source}: {}", names.join(","))));
+    if let Some(ids) = ids {
+        ids.apply(&mount)?;
     }
     set_bind_attributes(&mount, recursive, options)?;
     let stat = rustix::fs::fstat(&mount).map_err(|errno| kernel::Error::at("stat", path, errno))?;
@@ -120,7 +240,7 @@ fn bind(source: &str, recursive: bool, options: &Options) -> Result<Kind> {
 }
 
 /// While the mount is still detached, so that nobody sees it without them.
-fn set_bind_attributes(mount: &Mount, recursive: bool, options: &Options) -> Result<()> {
+pub(crate) fn set_bind_attributes(mount: &Mount, recursive: bool, options: &Options) -> Result<()> {
     // Private unless asked otherwise: the clone is a peer of the host's mount, and what the container mounts
     // below must not appear on the host.
     let (propagation, all) = options.propagation.unwrap_or((Propagation::Private, true));
@@ -145,14 +265,14 @@ pub(crate) fn is_on_proc(fd: impl AsFd) -> Result<bool> {
     Ok(stat.f_type as u64 == PROC_SUPER_MAGIC)
 }
 
-fn cgroup_kind(cgroup: Option<&Cgroup>) -> Result<Kind> {
+fn cgroups(cgroup: Option<&Cgroup>, options: &Options) -> Result<FileSystem> {
     let is_v2 = match cgroup {
         Some(Cgroup::V2(_)) => true,
         Some(Cgroup::V1(_)) => false,
         None => Layout::detect()?.is_v2(),
     };
     if is_v2 {
-        return Ok(Kind::CgroupV2 { own: own_cgroup(cgroup)? });
+        return Ok(FileSystem::CgroupV2 { own: own_cgroup(cgroup)? });
     }
     let mut hierarchies = Hierarchies { mounts: Vec::new(), links: Vec::new() };
     for directory in cgroup.map(Cgroup::directories).unwrap_or_default() {
@@ -162,8 +282,8 @@ fn cgroup_kind(cgroup: Option<&Cgroup>) -> Result<Kind> {
             Err(error) if error.errno == Errno::NOENT => continue,
             mount => mount?,
         };
-        let attributes = Attributes::READ_ONLY.with(Attributes::NOSUID).with(Attributes::NODEV);
-        let attributes = attributes.with(Attributes::NOEXEC);
+        // All of it here: once attached in a user namespace of the container's, it could not be taken back.
+        let attributes = Attributes::NOSUID.with(Attributes::NODEV).with(Attributes::NOEXEC).with(options.set);
         mount.set_attributes(attributes, Attributes::NONE, Some(Propagation::Private), false)?;
         // `cpu,cpuacct` is known as `cpu` and as `cpuacct` too.
         let text = name.to_string_lossy();
@@ -172,7 +292,7 @@ fn cgroup_kind(cgroup: Option<&Cgroup>) -> Result<Kind> {
         }
         hierarchies.mounts.push((name, mount));
     }
-    Ok(Kind::CgroupV1(hierarchies))
+    Ok(FileSystem::CgroupV1(hierarchies))
 }
 
 fn own_cgroup(cgroup: Option<&Cgroup>) -> Result<Option<Mount>> {
@@ -206,6 +326,50 @@ pub(crate) fn null_device() -> Result<Mount> {
 mod tests {
     use super::*;
 
+    fn prepare_one(mount: spec::runtime::Mount) -> Result<Vec<Planned>> {
+        let namespaces = Namespaces::default();
+        prepare(
+            &[mount],
+            &Surroundings { cgroup: None, namespaces: &namespaces, root: Some(Path::new("/r")), label: "" },
+        )
+    }
+
+    #[test]
+    fn id_maps_are_for_binds_and_complete() {
+        let one = vec![spec::runtime::IdMapping { container_id: 0, host_id: 1, size: 1 }];
+        let mount = |kind: &str, options: &[&str], uid_mappings| spec::runtime::Mount {
+            destination: "/x".into(),
+            kind: kind.into(),
+            source: "/tmp".into(),
+            options: options.iter().map(|option| (*option).to_owned()).collect(),
+            uid_mappings,
+            ..Default::default()
+        };
+        let check = |mount, word: &str| match prepare_one(mount) {
+            Err(error) => assert!(error.to_string().contains(word), "{error}"),
+            Ok(_) => panic!("accepted, wanted an error about {word}"),
+        };
+        check(mount("tmpfs", &["idmap"], Vec::new()), "only supported for bind");
+        check(mount("", &["bind", "idmap"], Vec::new()), "idmap needs");
+        check(mount("", &["bind"], one), "both uid and gid");
+        check(mount("", &["bind", "mode=1"], Vec::new()), "mode");
+    }
+
+    #[test]
+    fn sources_in_the_container_wait_for_their_turn() {
+        let mount = spec::runtime::Mount {
+            destination: "/r/x".into(),
+            source: "/r/a/b".into(),
+            options: vec!["rbind".into()],
+            ..Default::default()
+        };
+        let planned = prepare_one(mount).unwrap();
+        assert_eq!(planned[0].destination, Path::new("/x"));
+        assert!(
+            matches!(&planned[0].kind, Kind::BindInside { source, recursive: true, .. } if source == Path::new("/a/b"))
+        );
+    }
+
     #[test]
     fn destinations_are_cleaned() {
         assert_eq!(clean("/a/../b/./c"), Some("/b/c".into()));
@@ -227,7 +391,7 @@ mod tests {
             options: vec!["rbind".into()],
             ..Default::default()
         };
-        let Err(error) = prepare(&[mount], None) else { panic!("accepted") };
+        let Err(error) = prepare_one(mount) else { panic!("accepted") };
         assert_eq!(error.to_string(), "bind source path does not exist: /nonexistent");
     }
 }

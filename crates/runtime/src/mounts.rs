@@ -5,15 +5,16 @@
 use crate::copy_up;
 use crate::error::{Error, Result, invalid};
 use crate::mount_options::Options;
-use crate::mount_plan::{Hierarchies, Kind, Planned, is_on_proc};
+use crate::mount_plan::{FileSystem, Hierarchies, IdMap, Kind, Planned, is_on_proc, set_bind_attributes};
 use kernel::beneath::Root;
-use kernel::mount::{Attributes, Filesystem, Mount, Propagation};
+use kernel::mount::{Attributes, Filesystem, Mount, Propagation, set_attributes_at};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
+const FILE_MODE: Mode = Mode::from_raw_mode(0o755);
 
 /// Files of /proc that something may be mounted over: lxcfs does, with figures of the container instead of the
 /// machine's. Anything else there could mislead programs of ours and of others (CVE-2019-16884, -19921).
@@ -36,7 +37,7 @@ pub(crate) fn attach_all(root: &Root, planned: &[Planned]) -> Result<Option<Moun
     let mut proc = None;
     for entry in planned {
         let attached = attach(root, entry).map_err(|error| in_words(error, &entry.destination))?;
-        if matches!(entry.kind, Kind::Proc) && entry.destination == Path::new("/proc") {
+        if matches!(entry.kind, Kind::New(FileSystem::Proc)) && entry.destination == Path::new("/proc") {
             proc = attached;
         }
     }
@@ -62,82 +63,142 @@ fn in_words(error: Error, destination: &Path) -> Error {
 
 /// Returns the mount where it was made here.
 fn attach(root: &Root, entry: &Planned) -> Result<Option<Mount>> {
-    let target = target(root, entry)?;
-    check_proc(entry, &target)?;
+    match &entry.kind {
+        Kind::Bind { mount, is_directory, .. } => attach_bind(root, entry, mount, *is_directory).map(|()| None),
+        Kind::BindInside { source, recursive, ids } => {
+            let mount = bind_inside(root, entry, source, *recursive, ids.as_ref())?;
+            attach_bind(root, entry, &mount, is_directory(&mount)?).map(|()| None)
+        }
+        Kind::Remount => remount(root, entry).map(|()| None),
+        Kind::New(file_system) => attach_new(root, entry, file_system),
+    }
+}
+
+fn attach_new(root: &Root, entry: &Planned, file_system: &FileSystem) -> Result<Option<Mount>> {
     let options = &entry.options;
-    let mount = match &entry.kind {
-        Kind::Bind { mount, is_directory, .. } => {
-            check_same_type(&target, *is_directory)?;
-            mount.attach_to(&target)?;
+    let target = directory_target(root, entry)?;
+    check_proc(entry, &target.fd)?;
+    let mount = match file_system {
+        FileSystem::CgroupV1(hierarchies) => {
+            attach_hierarchies(hierarchies, options, &target.fd)?;
             return Ok(None);
         }
-        Kind::CgroupV1(hierarchies) => {
-            attach_hierarchies(hierarchies, options, &target)?;
-            return Ok(None);
-        }
-        Kind::Proc => filesystem("proc", "proc", options)?,
-        Kind::Sysfs => sysfs(options)?,
-        Kind::Tmpfs { source } => tmpfs(source, options, &target)?,
-        Kind::CgroupV2 { own } => match (filesystem("cgroup2", "cgroup", options), own) {
+        FileSystem::Proc => filesystem("proc", "proc", options)?,
+        FileSystem::Sysfs => sysfs(options)?,
+        FileSystem::Tmpfs { source } => tmpfs(source, options, &target)?,
+        FileSystem::CgroupV2 { own } => match (filesystem("cgroup2", "cgroup", options), own) {
             (Err(Error::Setup(error)), Some(own)) if matches!(error.errno, Errno::PERM | Errno::BUSY) => {
                 own.set_attributes(options.set, Attributes::NONE, None, false)?;
-                own.attach_to(&target)?;
+                own.attach_to(&target.fd)?;
                 return Ok(None);
             }
             (result, _) => result?,
         },
-        Kind::Other { name, source } => filesystem(name, source, options)?,
+        FileSystem::Other { name, source } => filesystem(name, source, options)?,
     };
     if let Some((propagation, _)) = options.propagation.filter(|(p, _)| *p != Propagation::Private) {
         mount.set_attributes(Attributes::NONE, Attributes::NONE, Some(propagation), false)?;
     }
-    mount.attach_to(&target)?;
+    mount.attach_to(&target.fd)?;
     Ok(Some(mount))
 }
 
-/// Opens what the mount goes on, and creates it if it is missing: a directory, or an empty file for a bound file.
-fn target(root: &Root, entry: &Planned) -> Result<OwnedFd> {
+fn attach_bind(root: &Root, entry: &Planned, mount: &Mount, from_directory: bool) -> Result<()> {
     let destination = entry.destination.as_path();
-    match &entry.kind {
-        Kind::Bind { is_directory: false, .. } => bind_file_target(root, destination),
-        Kind::Proc | Kind::Sysfs => {
-            drop(root.create_dir_all(destination, DIRECTORY_MODE)?);
-            // No link even inside the root: what comes later relies on /proc being there (CVE-2019-19921).
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-            Ok(root.open_file(destination, flags, Mode::empty())?)
-        }
-        _ => Ok(root.create_dir_all(destination, DIRECTORY_MODE)?),
+    let target = if from_directory {
+        root.create_dir_all(destination, DIRECTORY_MODE)?
+    } else {
+        bind_file_target(root, destination)?
+    };
+    check_proc(entry, &target)?;
+    if is_directory(&target)? != from_directory {
+        // The kernel's EINVAL would not say what is wrong.
+        return Err(kernel::Error::new("attach mount", Errno::NOTDIR).into());
     }
+    Ok(mount.attach_to(&target)?)
+}
+
+/// Of what lies beneath the container's root now, with what was mounted there so far.
+fn bind_inside(root: &Root, entry: &Planned, source: &Path, recursive: bool, ids: Option<&IdMap>) -> Result<Mount> {
+    let found = root.open_file(source, OFlags::PATH, Mode::empty()).map_err(|error| match error.errno {
+        Errno::NOENT => invalid(format!("bind source path does not exist in the container: {}", source.display())),
+        _ => error.into(),
+    })?;
+    let mount = Mount::bind_fd(found, recursive)?;
+    if let Some(ids) = ids {
+        ids.apply(&mount)?;
+    }
+    set_bind_attributes(&mount, recursive, &entry.options)?;
+    Ok(mount)
+}
+
+/// Changes the mount that is there: its attributes, and with `bind` nothing else, as mount(8) has it; else its file
+/// system too, for all mounts of it.
+fn remount(root: &Root, entry: &Planned) -> Result<()> {
+    let options = &entry.options;
+    let target = root.open_file(&entry.destination, OFlags::PATH, Mode::empty())?;
+    if options.bind.is_none() && !(options.superblock.is_empty() && options.data.is_empty()) {
+        with_options(Filesystem::pick(&target)?, options)?.reconfigure()?;
+    }
+    let recursive = options.recursive_set.with(options.recursive_clear);
+    if !recursive.is_empty() {
+        let (set, clear) = (options.recursive_set, options.recursive_clear);
+        set_attributes_at(&target, Path::new(""), set, clear, None, true)?;
+    }
+    let propagation = options.propagation.map(|(propagation, _)| propagation);
+    Ok(set_attributes_at(&target, Path::new(""), options.set, options.clear, propagation, false)?)
+}
+
+/// What a mount goes on, and whether it was there before.
+struct Target {
+    fd: OwnedFd,
+    existed: bool,
+}
+
+/// Opens the directory that the mount goes on, and creates it if it is missing.
+fn directory_target(root: &Root, entry: &Planned) -> Result<Target> {
+    let destination = entry.destination.as_path();
+    let existing = match root.open_dir(destination) {
+        Err(error) if error.errno == Errno::NOENT => None,
+        found => Some(found?),
+    };
+    let existed = existing.is_some();
+    let fd = match existing {
+        Some(fd) => fd,
+        None => root.create_dir_all(destination, DIRECTORY_MODE)?,
+    };
+    if !matches!(entry.kind, Kind::New(FileSystem::Proc | FileSystem::Sysfs)) {
+        return Ok(Target { fd, existed });
+    }
+    // No link even inside the root: what comes later relies on /proc being there (CVE-2019-19921).
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    match root.open_file(destination, flags, Mode::empty()) {
+        Ok(fd) => Ok(Target { fd, existed }),
+        Err(error) if matches!(error.errno, Errno::NOTDIR | Errno::LOOP) => {
+            Err(invalid(format!("{} must be mounted on ordinary directory", destination.display())))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_directory(fd: impl AsFd) -> Result<bool> {
+    let stat = rustix::fs::fstat(fd).map_err(|errno| kernel::Error::new("stat mount point", errno))?;
+    Ok(FileType::from_raw_mode(stat.st_mode).is_dir())
 }
 
 /// Opens the file at `path` to mount over it; creates it, and directories above it, if there is none.
 pub(crate) fn bind_file_target(root: &Root, path: &Path) -> Result<OwnedFd> {
     match root.open_file(path, OFlags::PATH, Mode::empty()) {
-        Err(error) if error.errno == Errno::NOENT => {}
-        found => return Ok(found?),
+        Err(error) if error.errno == Errno::NOENT => Ok(root.create_file_all(path, FILE_MODE, DIRECTORY_MODE)?),
+        found => Ok(found?),
     }
-    if let Some(parent) = path.parent() {
-        root.create_dir_all(parent, DIRECTORY_MODE)?;
-    }
-    // Non-blocking, in case somebody puts a pipe there at this moment.
-    let flags = OFlags::CREATE | OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-    Ok(root.open_file(path, flags, Mode::from_raw_mode(0o755))?)
-}
-
-/// The kernel's EINVAL would not say what is wrong.
-fn check_same_type(target: &OwnedFd, is_directory: bool) -> Result<()> {
-    let stat = rustix::fs::fstat(target).map_err(|errno| kernel::Error::new("stat mount point", errno))?;
-    if FileType::from_raw_mode(stat.st_mode).is_dir() == is_directory {
-        return Ok(());
-    }
-    Err(kernel::Error::new("attach mount", Errno::NOTDIR).into())
 }
 
 /// Nothing but procfs goes on /proc, and nothing into it but the files known to be harmless.
 fn check_proc(entry: &Planned, target: &OwnedFd) -> Result<()> {
     let destination = entry.destination.as_path();
     if destination == Path::new("/proc") {
-        let is_proc = matches!(entry.kind, Kind::Proc | Kind::Bind { is_proc_root: true, .. });
+        let is_proc = matches!(entry.kind, Kind::New(FileSystem::Proc) | Kind::Bind { is_proc_root: true, .. });
         return if is_proc { Ok(()) } else { Err(invalid("only a file system of type proc can be mounted on /proc")) };
     }
     // Where the target really is counts, whatever links led to it.
@@ -152,21 +213,28 @@ fn filesystem(name: &str, source: &str, options: &Options) -> Result<Mount> {
     if !source.is_empty() {
         filesystem = filesystem.set_string("source", source)?;
     }
+    Ok(with_options(filesystem, options)?.mount(options.set)?)
+}
+
+fn with_options(mut filesystem: Filesystem, options: &Options) -> Result<Filesystem> {
+    for flag in &options.superblock {
+        filesystem = filesystem.set_flag(flag)?;
+    }
     for (key, value) in &options.data {
         filesystem = match value {
             Some(value) => filesystem.set_string(key, value.as_str())?,
             None => filesystem.set_flag(key)?,
         };
     }
-    Ok(filesystem.mount(options.set)?)
+    Ok(filesystem)
 }
 
-fn tmpfs(source: &str, options: &Options, target: &OwnedFd) -> Result<Mount> {
+fn tmpfs(source: &str, options: &Options, target: &Target) -> Result<Mount> {
     let source = if source.is_empty() { "tmpfs" } else { source };
     let mut options = options.clone();
-    if !options.has_data("mode") {
+    if target.existed && !options.has_data("mode") {
         // It covers a directory with the same permissions, so that /tmp stays open to all.
-        let stat = rustix::fs::fstat(target).map_err(|errno| kernel::Error::new("stat mount point", errno))?;
+        let stat = rustix::fs::fstat(&target.fd).map_err(|errno| kernel::Error::new("stat mount point", errno))?;
         options.data.push(("mode".to_owned(), Some(format!("{:o}", stat.st_mode & 0o7777))));
     }
     if !options.copy_up {
@@ -176,7 +244,7 @@ fn tmpfs(source: &str, options: &Options, target: &OwnedFd) -> Result<Mount> {
     let wanted = options.set;
     options.set = wanted.without(Attributes::READ_ONLY);
     let mount = filesystem("tmpfs", source, &options)?;
-    copy_up::copy_tree(target, &mount)?;
+    copy_up::copy_tree(&target.fd, &mount)?;
     mount.set_attributes(wanted, Attributes::NONE, None, false)?;
     Ok(mount)
 }
@@ -205,9 +273,6 @@ fn attach_hierarchies(hierarchies: &Hierarchies, options: &Options, target: &Own
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let place = rustix::fs::openat(&top, name.as_os_str(), flags, Mode::empty());
         mount.attach_to(place.map_err(|e| context("open directory", e))?)?;
-        if !options.set.contains(Attributes::READ_ONLY) {
-            mount.set_attributes(Attributes::NONE, Attributes::READ_ONLY, None, false)?;
-        }
     }
     for (link, name) in &hierarchies.links {
         match rustix::fs::symlinkat(name.as_os_str(), &top, link.as_os_str()) {

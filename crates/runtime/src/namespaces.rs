@@ -3,6 +3,7 @@
 
 use crate::error::{Result, invalid};
 use kernel::namespace::{self, IdMapping, Kind, Set};
+use kernel::time_offsets::Offsets;
 use spec::runtime::{Linux, NamespaceKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -11,6 +12,8 @@ use std::path::Path;
 pub(crate) struct Namespaces {
     pub new: Set,
     pub joined: Vec<(Kind, OwnedFd)>,
+    /// For a new time namespace.
+    pub time: Option<Offsets>,
     /// For a new user namespace.
     pub users: Vec<IdMapping>,
     pub groups: Vec<IdMapping>,
@@ -33,13 +36,21 @@ impl Namespaces {
         if !namespaces.new.contains(Kind::Mount) {
             return Err(invalid("a container needs a new mount namespace"));
         }
-        namespaces.users = linux.uid_mappings.iter().map(mapping).collect();
-        namespaces.groups = linux.gid_mappings.iter().map(mapping).collect();
+        namespaces.time = time_offsets(linux, &namespaces)?;
+        namespaces.users = mappings(&linux.uid_mappings)?;
+        namespaces.groups = mappings(&linux.gid_mappings)?;
         let mapped = !namespaces.users.is_empty() && !namespaces.groups.is_empty();
         if namespaces.new.contains(Kind::User) != mapped {
             return Err(invalid("a new user namespace and id mappings for users and groups belong together"));
         }
         Ok(namespaces)
+    }
+
+    /// True when an intermediate process must join the others' namespaces before the container's first process is made:
+    /// into the user namespace of another new ones must be born, and from within a new one nothing of the host's can be
+    /// joined any more.
+    pub fn joins_before(&self) -> bool {
+        self.joins(Kind::User) || (self.new.contains(Kind::User) && !self.joined.is_empty())
     }
 
     /// True when the parent makes the network namespace while the child is busy otherwise. One that shall belong
@@ -71,6 +82,49 @@ impl Namespaces {
     }
 }
 
+/// Ids that overlap, or wrap around, the kernel refuses without a word on which.
+fn check_mappings(mappings: &[IdMapping]) -> Result<()> {
+    for (index, one) in mappings.iter().enumerate() {
+        let in_range = |start: u32| start.checked_add(one.size.saturating_sub(1)).is_some();
+        if one.size == 0 || !in_range(one.inside) || !in_range(one.outside) {
+            let text = format!("id mapping {}:{}:{} is empty or out of range", one.inside, one.outside, one.size);
+            return Err(invalid(text));
+        }
+        let overlaps = |a: u32, b: u32, other: &IdMapping| a <= b + (other.size - 1) && b <= a + (one.size - 1);
+        for other in &mappings[..index] {
+            if overlaps(one.inside, other.inside, other) || overlaps(one.outside, other.outside, other) {
+                let text = format!(
+                    "id mappings {}:{}:{} and {}:{}:{} overlap",
+                    one.inside, one.outside, one.size, other.inside, other.outside, other.size
+                );
+                return Err(invalid(text));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn time_offsets(linux: &Linux, namespaces: &Namespaces) -> Result<Option<Offsets>> {
+    let mut offsets = Offsets::default();
+    for (clock, offset) in &linux.time_offsets {
+        let offset = (offset.secs, offset.nanosecs);
+        match clock.as_str() {
+            "monotonic" => offsets.monotonic = offset,
+            "boottime" => offsets.boottime = offset,
+            _ => {
+                return Err(invalid(format!(
+                    "unknown clock {clock:?} in timeOffsets; monotonic and boottime are known"
+                )));
+            }
+        }
+    }
+    match (namespaces.new.contains(Kind::Time), linux.time_offsets.is_empty()) {
+        (true, _) => Ok(Some(offsets)),
+        (false, true) => Ok(None),
+        (false, false) => Err(invalid("time offsets need a new time namespace")),
+    }
+}
+
 fn kind_of(kind: NamespaceKind) -> Kind {
     match kind {
         NamespaceKind::Pid => Kind::Pid,
@@ -82,6 +136,13 @@ fn kind_of(kind: NamespaceKind) -> Kind {
         NamespaceKind::Cgroup => Kind::Cgroup,
         NamespaceKind::Time => Kind::Time,
     }
+}
+
+/// `EINVAL` in words for those that the kernel would refuse.
+pub(crate) fn mappings(asked: &[spec::runtime::IdMapping]) -> Result<Vec<IdMapping>> {
+    let mappings: Vec<IdMapping> = asked.iter().map(mapping).collect();
+    check_mappings(&mappings)?;
+    Ok(mappings)
 }
 
 fn mapping(mapping: &spec::runtime::IdMapping) -> IdMapping {
@@ -105,6 +166,31 @@ mod tests {
         assert!(found.joins(Kind::Network));
         assert!(!found.differs_from_own(Kind::Network).unwrap());
         assert!(found.differs_from_own(Kind::Mount).unwrap());
+    }
+
+    #[test]
+    fn time_offsets_belong_to_a_new_time_namespace() {
+        let offsets = |clock: &str| {
+            std::iter::once((clock.to_owned(), spec::runtime::TimeOffset { secs: 5, nanosecs: 0 })).collect()
+        };
+        let prepare = |kinds: &[NamespaceKind], clock: &str| {
+            let namespaces = kinds.iter().map(|kind| Namespace { kind: *kind, path: String::new() }).collect();
+            Namespaces::prepare(&Linux { namespaces, time_offsets: offsets(clock), ..Linux::default() })
+        };
+        let both = [NamespaceKind::Mount, NamespaceKind::Time];
+        assert_eq!(prepare(&both, "boottime").unwrap().time.unwrap().boottime, (5, 0));
+        assert!(prepare(&both, "realtime").is_err());
+        assert!(prepare(&both[..1], "boottime").is_err());
+    }
+
+    #[test]
+    fn mappings_do_not_overlap() {
+        let mapping = |inside, outside, size| IdMapping { inside, outside, size };
+        assert!(check_mappings(&[mapping(0, 100, 10), mapping(10, 110, 10)]).is_ok());
+        assert!(check_mappings(&[mapping(0, 100, 10), mapping(9, 200, 10)]).is_err());
+        assert!(check_mappings(&[mapping(0, 100, 10), mapping(10, 109, 10)]).is_err());
+        assert!(check_mappings(&[mapping(0, 100, 0)]).is_err());
+        assert!(check_mappings(&[mapping(1, u32::MAX, 2)]).is_err());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The specification's `process`, made ready in the parent: names looked up, strings laid out for execve, so that
 //! the child only carries out. Called by `create` and `exec`; what is wrong here starts nothing.
 
+use crate::attributes::Attributes;
 use crate::error::{Error, Result, invalid};
+use crate::listener::Listener;
 use crate::program::Program;
 use kernel::capability::{Capability, Set};
 use kernel::seccomp::{self, Flags};
@@ -24,6 +26,7 @@ pub(crate) struct Process<'a> {
     pub no_new_privileges: bool,
     pub oom_score_adjustment: Option<i32>,
     pub filter: Option<Filter<'a>>,
+    pub attributes: Attributes,
     /// Run under our own pid 1, see `reaper.rs`.
     pub reaper: bool,
 }
@@ -37,6 +40,8 @@ pub(crate) struct Limit {
 pub(crate) struct Filter<'a> {
     pub program: Cow<'a, seccomp::Program>,
     pub flags: Flags,
+    /// Where the filter asks somebody about calls.
+    pub listener: Option<Listener<'a>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,7 +56,12 @@ pub(crate) struct Capabilities {
 }
 
 impl<'a> Process<'a> {
-    pub fn prepare(process: &'a spec::runtime::Process, filter: Option<Filter<'a>>, reaper: bool) -> Result<Self> {
+    pub fn prepare(
+        process: &'a spec::runtime::Process,
+        attributes: Attributes,
+        filter: Option<Filter<'a>>,
+        reaper: bool,
+    ) -> Result<Self> {
         if !process.cwd.starts_with('/') {
             return Err(invalid(format!("working directory {:?} is not absolute", process.cwd)));
         }
@@ -66,10 +76,11 @@ impl<'a> Process<'a> {
             groups: &process.user.additional_gids,
             umask: process.user.umask.unwrap_or(UMASK_DEFAULT),
             capabilities: capabilities(process.capabilities.as_ref())?,
-            limits: process.rlimits.iter().map(limit).collect::<Result<_>>()?,
+            limits: limits(&process.rlimits)?,
             no_new_privileges: process.no_new_privileges,
             oom_score_adjustment: process.oom_score_adj,
             filter,
+            attributes,
             reaper,
         })
     }
@@ -77,6 +88,16 @@ impl<'a> Process<'a> {
 
 pub(crate) fn c_string(what: &str, text: &str) -> Result<CString> {
     CString::new(text).map_err(|_| invalid(format!("{what} {text:?} holds a zero byte")))
+}
+
+/// Each kind once, as the specification wants (config.md, rlimits).
+fn limits(asked: &[spec::runtime::Rlimit]) -> Result<Vec<Limit>> {
+    for (index, limit) in asked.iter().enumerate() {
+        if asked[..index].iter().any(|other| other.kind == limit.kind) {
+            return Err(invalid(format!("resource limit {} is listed twice", limit.kind)));
+        }
+    }
+    asked.iter().map(limit).collect()
 }
 
 fn limit(limit: &spec::runtime::Rlimit) -> Result<Limit> {
@@ -95,21 +116,46 @@ fn capabilities(wanted: Option<&spec::runtime::Capabilities>) -> Result<Capabili
     let Some(wanted) = wanted else {
         return Ok(Capabilities { all, ..Capabilities::default() });
     };
-    // One that this kernel does not know cannot be granted; the specification wants that to be no error.
-    let set = |names: &[String]| -> Result<Set> {
-        let known = names
-            .iter()
-            .map(|name| Capability::from_name(name).ok_or_else(|| invalid(format!("unknown capability {name:?}"))));
-        Ok(known.collect::<Result<Set>>()?.intersection(all))
+    // One that nobody or this kernel does not know cannot be granted; the specification wants that to be no error
+    // but a warning, see `warnings`.
+    let set = |names: &[String]| -> Set {
+        names.iter().filter_map(|name| Capability::from_name(name)).collect::<Set>().intersection(all)
     };
     Ok(Capabilities {
-        bounding: set(&wanted.bounding)?,
-        effective: set(&wanted.effective)?,
-        permitted: set(&wanted.permitted)?,
-        inheritable: set(&wanted.inheritable)?,
-        ambient: set(&wanted.ambient)?,
+        bounding: set(&wanted.bounding),
+        effective: set(&wanted.effective),
+        permitted: set(&wanted.permitted),
+        inheritable: set(&wanted.inheritable),
+        ambient: set(&wanted.ambient),
         all,
     })
+}
+
+/// What a process asks for that it will not get and that the specification does not let fail: capabilities that are
+/// unknown, that we do not have to give, or that are ambient without being inheritable and permitted. In words, for
+/// the caller to log.
+pub fn warnings(process: &spec::runtime::Process) -> Vec<String> {
+    let Some(wanted) = &process.capabilities else { return Vec::new() };
+    let had = kernel::capability::Process::current().map_or(Set::EMPTY, |own| own.permitted);
+    let mut unknown: Vec<&str> = Vec::new();
+    let lists = [&wanted.bounding, &wanted.effective, &wanted.permitted, &wanted.inheritable, &wanted.ambient];
+    for name in lists.into_iter().flatten() {
+        let known = Capability::from_name(name).is_some_and(|capability| had.contains(capability));
+        if !known && !unknown.contains(&name.as_str()) {
+            unknown.push(name);
+        }
+    }
+    unknown.sort_unstable();
+    let mut warnings = Vec::new();
+    if !unknown.is_empty() {
+        warnings.push(format!("ignoring unknown or unavailable capabilities: [{}]", unknown.join(" ")));
+    }
+    for name in wanted.ambient.iter().filter(|name| !unknown.contains(&name.as_str())) {
+        if !wanted.inheritable.contains(name) || !wanted.permitted.contains(name) {
+            warnings.push(format!("can't raise ambient capability {name}: operation not permitted"));
+        }
+    }
+    warnings
 }
 
 #[cfg(test)]
@@ -124,7 +170,7 @@ mod tests {
     fn check_refused(change: impl FnOnce(&mut runtime::Process), word: &str) {
         let mut process = process();
         change(&mut process);
-        match Process::prepare(&process, None, false) {
+        match Process::prepare(&process, Attributes::default(), None, false) {
             Err(Error::Invalid(text)) => assert!(text.contains(word), "{text}"),
             Err(other) => panic!("{other}"),
             Ok(_) => panic!("accepted, wanted an error about {word}"),
@@ -142,15 +188,35 @@ mod tests {
         let limit = |kind: &str| vec![runtime::Rlimit { kind: kind.into(), soft: 2, hard: 1 }];
         check_refused(|p| p.rlimits = limit("RLIMIT_NOFILE"), "above");
         check_refused(|p| p.rlimits = limit("NOFILE"), "unknown");
-        let bounding = vec!["CAP_NOTHING".to_owned()];
-        let unknown = runtime::Capabilities { bounding, ..runtime::Capabilities::default() };
-        check_refused(|p| p.capabilities = Some(unknown), "CAP_NOTHING");
+        let limit = runtime::Rlimit { kind: "RLIMIT_CORE".into(), soft: 1, hard: 1 };
+        check_refused(|p| p.rlimits = vec![limit.clone(), limit], "twice");
+    }
+
+    #[test]
+    fn capabilities_that_cannot_be_had_are_told() {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let capabilities = runtime::Capabilities {
+            bounding: list(&["CAP_NOTHING", "OTHER", "CAP_CHOWN"]),
+            ambient: list(&["CAP_CHOWN"]),
+            ..runtime::Capabilities::default()
+        };
+        let process = runtime::Process { capabilities: Some(capabilities), ..process() };
+        assert!(Process::prepare(&process, Attributes::default(), None, false).is_ok());
+        let warnings = warnings(&process);
+        assert!(warnings[0].contains("CAP_NOTHING OTHER"), "{warnings:?}");
+        if kernel::capability::Process::current()
+            .unwrap()
+            .permitted
+            .contains(Capability::from_name("CAP_CHOWN").unwrap())
+        {
+            assert!(warnings[1].contains("ambient capability CAP_CHOWN"), "{warnings:?}");
+        }
     }
 
     #[test]
     fn a_plain_process_has_no_capabilities() {
         let process = process();
-        let prepared = Process::prepare(&process, None, false).unwrap();
+        let prepared = Process::prepare(&process, Attributes::default(), None, false).unwrap();
         assert!(prepared.capabilities.bounding.is_empty());
         assert_eq!(prepared.umask, 0o022);
     }

@@ -4,6 +4,7 @@
 
 use crate::bundle::{self, Ending};
 use crate::error::{Error, Result};
+use crate::listener::Listener;
 use crate::prepare::{Filter, Process};
 use crate::reaper;
 use crate::sync::{Message, Socket};
@@ -12,6 +13,7 @@ use kernel::capability::{self, Capability, Set};
 use kernel::{clone, exec, identity, prctl, pty, rlimit, seccomp};
 use rustix::fs::FileType;
 use rustix::io::Errno;
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -52,8 +54,18 @@ pub(crate) fn close_parents_end(ours: &Socket) {
     exec::close_copy(ours.as_fd());
 }
 
+/// What needs the host's `/proc`, in the cgroup and before anybody else is let near.
+pub(crate) fn prepare_self(process: &Process<'_>) -> Result<()> {
+    adjust_oom_score(process)?;
+    process.attributes.in_cgroup()?;
+    match process.filter.as_ref().and_then(|filter| filter.listener.as_ref()) {
+        Some(listener) => listener.learn_pid(),
+        None => Ok(()),
+    }
+}
+
 /// Raising the score is free, lowering it needs CAP_SYS_RESOURCE.
-pub(crate) fn adjust_oom_score(process: &Process<'_>) -> Result<()> {
+fn adjust_oom_score(process: &Process<'_>) -> Result<()> {
     const PATH: &str = "/proc/self/oom_score_adj";
     match process.oom_score_adjustment {
         None => Ok(()),
@@ -81,9 +93,9 @@ pub(crate) fn become_program(
     }
     // 2. Streams, and nothing else open: below here no descriptor of the host exists but the socket
     //    (CVE-2024-21626). Before limits, which may allow fewer descriptors than we hold.
-    let (socket, gate) = take_streams(process, streams, terminal, ending, socket)?;
+    let Kept { socket, gate, agent } = take_streams(process, streams, terminal, ending, socket)?;
     // From here on the socket has a new number, and failures must carry it.
-    let located = match with_streams(process, &socket) {
+    let located = match with_streams(process, &socket, agent) {
         Ok(located) => located,
         Err(error) => return Err(Failure { error, socket: Some(socket) }),
     };
@@ -101,11 +113,12 @@ pub(crate) fn become_program(
 }
 
 /// Up to the parent's word to go on.
-fn with_streams<'a>(process: &'a Process<'_>, socket: &Socket) -> Result<Located<'a>> {
+fn with_streams<'a>(process: &'a Process<'_>, socket: &Socket, agent: Option<OwnedFd>) -> Result<Located<'a>> {
     // 3. Limits while we may still raise them, up to our own.
     for limit in &process.limits {
         rlimit::set(limit.resource, limit.soft, limit.hard)?;
     }
+    process.attributes.before_rights_go()?;
     identity::set_umask(process.umask);
     // 4. The directory as root, for one that the user may be in but not reach, as runc; else as the user.
     let entered = rustix::process::chdir(process.working_directory.as_c_str());
@@ -122,15 +135,16 @@ fn with_streams<'a>(process: &'a Process<'_>, socket: &Socket) -> Result<Located
     // 7. All that can fail has been tried. The end of file means that the parent has ended.
     socket.send(&Message::Ready)?;
     match socket.receive_plain()? {
-        Some(Message::Start) => Ok(Located { program, last }),
+        Some(Message::Start) => Ok(Located { program, last, agent: Cell::new(agent) }),
         _ => Err(Error::Ended),
     }
 }
 
-/// The program's file, and the rights that are given up after the filter, if any.
+/// The program's file, the rights that are given up after the filter, if any, and who is asked by the filter.
 struct Located<'a> {
     program: &'a CStr,
     last: Option<capability::Process>,
+    agent: Cell<Option<OwnedFd>>,
 }
 
 /// The exit code, after an error: runc's, for nobody else is there to judge.
@@ -165,8 +179,16 @@ fn execute(process: &Process<'_>, ending: &Ending<'_>, located: &Located<'_>, so
 fn finish(process: &Process<'_>, ending: &Ending<'_>, located: &Located<'_>) -> Result<()> {
     // 8. The filter last, for it may forbid what was needed until now. Without no_new_privs that takes CAP_SYS_ADMIN,
     //    which goes right after if the program must not have it.
-    if let Some(Filter { program, flags }) = &process.filter {
-        seccomp::load(program, *flags)?;
+    match &process.filter {
+        Some(Filter { program, flags, listener: None }) => seccomp::load(program, *flags)?,
+        Some(Filter { program, flags, listener: Some(listener) }) => {
+            let agent =
+                located.agent.take().ok_or_else(|| kernel::Error::new("find the seccomp agent", Errno::BADF))?;
+            let text = listener.text();
+            let deliver = move |fd: OwnedFd| kernel::socket::send_fd(agent, fd.as_fd(), &text);
+            seccomp::load_with_listener(program, *flags, deliver)?;
+        }
+        None => {}
     }
     if let Some(last) = &located.last {
         last.apply()?;
@@ -181,7 +203,7 @@ fn take_streams(
     terminal: Option<OwnedFd>,
     ending: &Ending<'_>,
     socket: &Socket,
-) -> Result<(Socket, Option<OwnedFd>)> {
+) -> Result<Kept> {
     let fds = match (streams, &terminal) {
         (Streams::Fds(fds), _) => *fds,
         (Streams::Terminal { .. }, Some(terminal)) => [terminal.as_fd(); 3],
@@ -193,12 +215,21 @@ fn take_streams(
         }
     }
     let gate = ending.bundle.and_then(|bundle| bundle.gate);
-    let others: Vec<BorrowedFd<'_>> = std::iter::once(socket.as_fd()).chain(gate).collect();
+    let agent = process.filter.as_ref().and_then(|filter| filter.listener.as_ref()).map(Listener::agent);
+    let others: Vec<BorrowedFd<'_>> = std::iter::once(socket.as_fd()).chain(gate).chain(agent).collect();
     let mut kept = exec::keep_only(fds, ending.preserved(), &others)?.into_iter();
     // Closed by number above: dropping it would close whatever has that number now.
     std::mem::forget(terminal);
     let socket = kept.next().expect("as many are kept as were given");
-    Ok((Socket::from_fd(socket), kept.next()))
+    let gate = gate.and_then(|_| kept.next());
+    Ok(Kept { socket: Socket::from_fd(socket), gate, agent: kept.next() })
+}
+
+/// Descriptors of ours that are open until execve.
+struct Kept {
+    socket: Socket,
+    gate: Option<OwnedFd>,
+    agent: Option<OwnedFd>,
 }
 
 /// Pipes become the user's, so that programs can open /dev/stdout. Files and terminals of the host do not.

@@ -58,13 +58,34 @@ pub fn flags(profile: &Seccomp) -> Result<Flags, Error> {
     profile.flags.iter().try_fold(Flags::NONE, |flags, name| match name.as_str() {
         "SECCOMP_FILTER_FLAG_LOG" => Ok(flags | Flags::LOG),
         "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => Ok(flags | Flags::SPEC_ALLOW),
-        // Init has one thread, so there is none to synchronise with; and without a listener nobody waits for one.
+        // Without a listener nobody waits for one, and the kernel refuses the flag.
+        "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" if asks(profile) => Ok(flags | Flags::WAIT_KILLABLE),
+        // Init has one thread, so there is none to synchronise with.
         "SECCOMP_FILTER_FLAG_TSYNC" | "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => Ok(flags),
         _ => Err(Error(format!("unknown seccomp flag {name:?}; seccomp(2) lists them as SECCOMP_FILTER_FLAG_*"))),
     })
 }
 
+/// Whether some call is to be decided by a listener.
+pub fn asks(profile: &Seccomp) -> bool {
+    profile.syscalls.iter().any(|rule| rule.action == NOTIFY)
+}
+
+const NOTIFY: &str = "SCMP_ACT_NOTIFY";
+
+/// What would stop the container for ever: its set-up could not tell anybody about the listener.
+fn check_notify(profile: &Seccomp) -> Result<(), Error> {
+    if profile.default_action == NOTIFY {
+        return Err(Error("SCMP_ACT_NOTIFY cannot be used as default action".to_owned()));
+    }
+    if profile.syscalls.iter().any(|rule| rule.action == NOTIFY && rule.names.iter().any(|name| name == "write")) {
+        return Err(Error("SCMP_ACT_NOTIFY cannot be used for the write syscall".to_owned()));
+    }
+    Ok(())
+}
+
 fn compile_for(profile: &Seccomp, native: Architecture) -> Result<Program, Error> {
+    check_notify(profile)?;
     let default = action(&profile.default_action, profile.default_errno_ret, "defaultErrnoRet")?;
     let architectures = architectures(&profile.architectures, native)?;
     let owned = profile.syscalls.iter().map(OwnedRule::new).collect::<Result<Vec<_>, _>>()?;
@@ -136,10 +157,7 @@ fn action(name: &str, data: Option<u32>, field: &str) -> Result<Action, Error> {
         "SCMP_ACT_KILL_PROCESS" => Action::KillProcess,
         "SCMP_ACT_ERRNO" => return Ok(Action::Errno(in_range(name, data, field, 4095)?)),
         "SCMP_ACT_TRACE" => return Ok(Action::Trace(in_range(name, data, field, u16::MAX)?)),
-        "SCMP_ACT_NOTIFY" => {
-            let text = "seccomp action SCMP_ACT_NOTIFY needs a listener, which brig does not offer; use SCMP_ACT_ERRNO or SCMP_ACT_LOG";
-            return Err(Error(text.to_owned()));
-        }
+        NOTIFY => Action::Notify,
         _ => return Err(Error(format!("unknown seccomp action {name:?}; an example is \"SCMP_ACT_ERRNO\""))),
     };
     match data {
@@ -224,7 +242,9 @@ mod tests {
         assert_refused(&Seccomp { default_action: "ALLOW".into(), ..good.clone() }, "action \"ALLOW\"");
         assert_refused(&Seccomp { architectures: vec!["amd64".into()], ..good.clone() }, "architecture \"amd64\"");
         assert_refused(&profile(vec![rule(&[], "SCMP_ACT_X", &[])]), "SCMP_ACT_X");
-        assert_refused(&profile(vec![rule(&[], "SCMP_ACT_NOTIFY", &[])]), "listener");
+        assert_refused(&profile(vec![rule(&["write"], "SCMP_ACT_NOTIFY", &[])]), "write");
+        assert_refused(&Seccomp { default_action: "SCMP_ACT_NOTIFY".into(), ..good.clone() }, "default");
+        assert!(compile(&profile(vec![rule(&["mkdir"], "SCMP_ACT_NOTIFY", &[])])).is_ok());
         assert_refused(&profile(vec![rule(&[], "SCMP_ACT_ALLOW", &[(0, 1, "==")])]), "operator \"==\"");
         assert_refused(&profile(vec![rule(&[], "SCMP_ACT_ALLOW", &[(6, 1, "SCMP_CMP_EQ")])]), "index 6");
         assert_refused(&profile(vec![rule(&[], "SCMP_ACT_ALLOW", &[(256, 1, "SCMP_CMP_EQ")])]), "index 256");

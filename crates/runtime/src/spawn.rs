@@ -62,9 +62,13 @@ pub(crate) fn spawn_through(
 }
 
 fn join_and_clone(joined: &[(Kind, OwnedFd)], options: Options<'_>, child: impl FnOnce() -> i32) -> Result<Child> {
-    // The user namespace first: it gives the right to join the others.
-    let (user, others): (Vec<_>, Vec<_>) = joined.iter().partition(|(kind, _)| *kind == Kind::User);
-    for (kind, fd) in user.into_iter().chain(others) {
+    // What is the host's, or anybody's else, can be joined only with our rights of now; what belongs to the user
+    // namespace, perhaps only with those that it gives.
+    let (user, mut later): (Vec<_>, Vec<_>) = joined.iter().partition(|(kind, _)| *kind == Kind::User);
+    if !user.is_empty() {
+        later.retain(|(kind, fd)| namespace::join(fd, *kind).is_err());
+    }
+    for (kind, fd) in user.into_iter().chain(later) {
         namespace::join(fd, *kind)?;
     }
     Ok(clone::clone3(options, child)?)

@@ -59,7 +59,16 @@ fn exec() {
         let begin = Instant::now();
         let process = stage.process();
         let stdio = piped().1;
-        let exec = runtime::Exec { target, process, stdio, cgroup: None, seccomp: None, profile: None, bundle: None };
+        let exec = runtime::Exec {
+            target,
+            process,
+            stdio,
+            cgroup: None,
+            seccomp: None,
+            profile: None,
+            linux: None,
+            bundle: None,
+        };
         runtime::exec(exec).unwrap().start().unwrap().pidfd.wait().unwrap();
         times.push(begin.elapsed().as_micros());
     }

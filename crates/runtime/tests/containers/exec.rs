@@ -36,7 +36,17 @@ fn process(stage: &mut Stage, script: &str) -> Process {
 
 fn exec(running: &Running, process: &Process, stdio: Stdio) -> Result<Running, Error> {
     let target = ProcessId::of(running.pid).unwrap();
-    runtime::exec(Exec { target, process, stdio, cgroup: None, seccomp: None, profile: None, bundle: None })?.start()
+    runtime::exec(Exec {
+        target,
+        process,
+        stdio,
+        cgroup: None,
+        seccomp: None,
+        profile: None,
+        linux: None,
+        bundle: None,
+    })?
+    .start()
 }
 
 fn output(running: &Running, process: &Process) -> String {
@@ -125,7 +135,16 @@ fn ended() {
     let target = ProcessId::of(running.pid).unwrap();
     end(&running);
     let process = process(&mut stage, "true");
-    let exec = Exec { target, process: &process, stdio: piped().1, cgroup: None, seccomp: None, profile: None, bundle: None };
+    let exec = Exec {
+        target,
+        process: &process,
+        stdio: piped().1,
+        cgroup: None,
+        seccomp: None,
+        profile: None,
+        linux: None,
+        bundle: None,
+    };
     assert!(runtime::exec(exec).is_err());
 }
 

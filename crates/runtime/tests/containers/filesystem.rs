@@ -94,7 +94,7 @@ fn tmpfs_permissions() {
     for destination in ["/tmp", "/own", "/new"] {
         stage.mount("tmpfs", "tmpfs", destination, &["nosuid"]);
     }
-    stage.check_output("1777\n710\n755");
+    stage.check_output("1777\n710\n1777");
 }
 
 fn tmpfs_copy_up() {

@@ -3,6 +3,7 @@
 //! name holds WORD, `--skip WORD` all but those; other options of the usual harness are let pass.
 
 mod attacks;
+mod attributes;
 mod bench;
 mod exec;
 mod filesystem;
@@ -26,8 +27,8 @@ fn main() {
         println!("skipped: needs root and a static /bin/busybox (apt install busybox-static)");
         return;
     }
-    let groups: [&[Case]; 6] =
-        [lifecycle::CASES, filesystem::CASES, identity::CASES, exec::CASES, attacks::CASES, sealed::CASES];
+    let groups: [&[Case]; 7] =
+        [lifecycle::CASES, filesystem::CASES, identity::CASES, attributes::CASES, exec::CASES, attacks::CASES, sealed::CASES];
     let mut failed = Vec::new();
     let mut count = 0;
     let is_chosen = |name: &str| name.contains(&filter) && !skipped.iter().any(|word| name.contains(word));

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 
 const BUSYBOX: &str = "/bin/busybox";
 const APPLETS: &str = "sh cat ls id mount umount stat readlink hostname grep head true false sleep tty stty echo touch \
-    mkdir kill ps env pwd test dd wc ip sed cut sort ulimit mknod chmod od tr ln rm";
+    mkdir kill ps env pwd test dd wc ip sed cut sort ulimit mknod chmod od tr ln rm uname ionice";
 
 pub fn is_possible() -> bool {
     rustix::process::geteuid().is_root() && Path::new(BUSYBOX).exists()
@@ -49,6 +49,9 @@ pub fn check_nothing_is_left() {
     let children = std::fs::read_to_string(format!("/proc/self/task/{pid}/children")).unwrap();
     assert_eq!(children, "", "a process is left");
 }
+
+/// On which roots are attached.
+static POINT: OnceLock<PathBuf> = OnceLock::new();
 
 /// A root of its own for each case: an overlay over busybox.
 pub struct Stage {
@@ -111,6 +114,24 @@ impl Stage {
         .unwrap()
     }
 
+    /// A copy of the base root as a plain directory, for [`Stage::output_on`].
+    pub fn plain_root(&self) -> PathBuf {
+        let root = self.directory.join("rootfs");
+        let copied = std::process::Command::new("cp").arg("-a").arg(base().join("root")).arg(&root).status();
+        assert!(copied.unwrap().success());
+        root
+    }
+
+    /// Standard output of a run on a directory of the host.
+    pub fn output_on(&self, root: &Path) -> String {
+        let (output, stdio) = piped();
+        let created = runtime::create(self.request(Rootfs::Path(root), stdio, false));
+        let running = created.unwrap().start().unwrap();
+        let text = read_all(output);
+        assert_eq!(running.pidfd.wait().unwrap().code(), 0, "{text}");
+        text
+    }
+
     pub fn create(&self, stdio: Stdio) -> Result<Created, Error> {
         self.create_with(stdio, false)
     }
@@ -120,16 +141,20 @@ impl Stage {
     }
 
     pub fn create_on(&self, rootfs: &Mount, stdio: Stdio, reaper: bool) -> Result<Created, Error> {
-        runtime::create(Create {
+        runtime::create(self.request(Rootfs::Detached(rootfs), stdio, reaper))
+    }
+
+    fn request<'a>(&'a self, rootfs: Rootfs<'a>, stdio: Stdio, reaper: bool) -> Create<'a> {
+        Create {
             spec: &self.spec,
-            rootfs: Rootfs::Detached(rootfs),
-            mount_point: &base().join("point"),
+            rootfs,
+            mount_point: POINT.get_or_init(|| base().join("point")),
             stdio,
             cgroup: None,
             seccomp: None,
             reaper,
             bundle: None,
-        })
+        }
     }
 
     /// Runs to the end; standard output and error, and the exit code.
