@@ -113,10 +113,36 @@ impl Container {
             let root = Root::open(&PathBuf::from(format!("/proc/{}/root", process.pid)))?;
             // The number could have been reused between the two: the descriptor tells. Never on to the mount below:
             // the next start may have its own of the same directories by now.
-            return if pidfd.has_ended()? { Err(ended()) } else { Ok(root) };
+            return match pidfd.has_ended()? {
+                true => Err(ended()),
+                false if self.record.runtime.is_some() && !kernel::overlay::contains(&root)? => Err(self.apart()),
+                false => Ok(root),
+            };
         }
         let (mount, _) = self.mount(engine)?;
         Ok(Root::from_fd(mount.into()))
+    }
+
+    fn apart(&self) -> Error {
+        Error::Unsupported(format!(
+            "the files of container {} cannot be reached from outside while it runs, because its runtime keeps them apart: stop it first",
+            self.name()
+        ))
+    }
+
+    /// The root for looking up users and groups, also where the runtime lets nobody see the container's own.
+    pub(crate) fn users(&self, engine: &Engine) -> Result<Root> {
+        match self.rootfs(engine) {
+            Err(Error::Unsupported(_)) => {
+                let upper = self.upper(engine);
+                let (mount, _) = self.over_layers(engine, |lower| {
+                    let all: Vec<PathBuf> = std::iter::once(upper.clone()).chain(lower.iter().cloned()).collect();
+                    kernel::overlay::mount(&all, None, true)
+                })?;
+                Ok(Root::from_fd(mount.into()))
+            }
+            root => root,
+        }
     }
 
     /// The layers with the writable directory on top, as a mount that is visible nowhere. The mounts of the layers may

@@ -10,12 +10,12 @@ use crate::record::{Record, VolumeUse};
 use crate::state::State;
 use crate::undo::Undo;
 use crate::volumes::{self, Lifetime};
-use crate::{file, names, resolve, validate};
+use crate::{file, names, oci_runtime, resolve, validate};
 use kernel::Context;
 use rustix::io::Errno;
 use spec::{ContainerId, Timestamp};
 use std::os::unix::fs::{DirBuilderExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Makes a container of an image that is in the store. `Ok` means that it can be started; on an
 /// error nothing is left.
@@ -24,6 +24,7 @@ pub fn create(engine: &Engine, options: Options) -> Result<Container> {
     let image = engine.store().resolve(&options.image)?;
     engine.store().note_use(&image);
     validate::options(&options)?;
+    let runtime = runtime(&options)?;
     let process = resolve::process(&options, &image.config)?;
     let id = new_id()?;
 
@@ -36,6 +37,7 @@ pub fn create(engine: &Engine, options: Options) -> Result<Container> {
         volumes: Vec::new(),
         process: resolve::with_hostname(process, &options, &id),
         options,
+        runtime,
         id,
     };
     crate::logs::attributes::of(&record)?;
@@ -78,6 +80,15 @@ fn lock_directory(hidden: &Path) -> Result<kernel::lock::Lock> {
             },
         }
     }
+}
+
+fn runtime(options: &Options) -> Result<Option<PathBuf>> {
+    let Some(name) = &options.runtime else { return Ok(None) };
+    let program = oci_runtime::find(name)?;
+    if program.is_some() {
+        oci_runtime::check(options)?;
+    }
+    Ok(program)
 }
 
 fn new_id() -> Result<ContainerId> {

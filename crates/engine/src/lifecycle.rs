@@ -7,6 +7,7 @@ use crate::container::{Container, no_such};
 use crate::create::{remove_directory, reserve};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::oci_runtime::OciRuntime;
 use crate::record::Record;
 use crate::state::Status;
 use crate::{container, monitor, recover, run, validate, volumes};
@@ -38,9 +39,9 @@ pub fn stop(
     let timeout =
         timeout_seconds.or(container.record.options.lifecycle.stop_timeout_seconds).unwrap_or(STOP_TIMEOUT_SECONDS);
     if let Ok(pidfd) = process.open() {
-        send(container, &pidfd, signal)?;
+        send(engine, container, &pidfd, signal)?;
         if timeout >= 0 && !ends_within(&pidfd, timeout)? {
-            send(container, &pidfd, Signal::KILL)?;
+            send(engine, container, &pidfd, Signal::KILL)?;
         }
     }
     if client.wait_exit()?.is_none() {
@@ -66,7 +67,7 @@ pub fn kill(engine: &Engine, container: &Container, signal: Signal) -> Result<()
     // A restart may have come between.
     let now = Container::read(engine, container.id())?.and_then(|now| now.process());
     match now.unwrap_or(process).open() {
-        Ok(pidfd) => send(container, &pidfd, signal),
+        Ok(pidfd) => send(engine, container, &pidfd, signal),
         // It has ended since we looked: what was wanted.
         Err(e) if e.errno == Errno::SRCH => Ok(()),
         Err(e) => Err(e.into()),
@@ -90,7 +91,14 @@ pub fn pause(_engine: &Engine, container: &Container) -> Result<()> {
     if container.status() == Status::Paused {
         return Err(Error::Conflict(format!("container {} is already paused", container.name())));
     }
-    Ok(container.cgroup()?.freeze()?)
+    let cgroup = container.cgroup()?;
+    if !cgroup.exists() {
+        return Err(Error::Unsupported(format!(
+            "container {} has no cgroup under its runtime, so it cannot be paused",
+            container.name()
+        )));
+    }
+    Ok(cgroup.freeze()?)
 }
 
 pub fn unpause(_engine: &Engine, container: &Container) -> Result<()> {
@@ -201,6 +209,9 @@ pub(crate) fn hide(engine: &Engine, container: &Container, volumes: bool) -> Res
 
 /// What a hidden container still has: limits, run folder, anonymous volumes, files.
 pub(crate) fn remove_hidden(engine: &Engine, record: &Record, volumes: bool) -> Result<()> {
+    if let Some(runtime) = OciRuntime::of(engine, record) {
+        runtime.delete()?;
+    }
     if let Ok(cgroup) = Layout::detect().and_then(|layout| layout.open(&container::cgroup_name(&record.id))) {
         let _ = cgroup.kill(Signal::KILL);
         let _ = cgroup.remove();
@@ -271,10 +282,14 @@ fn stop_signal(record: &Record) -> Signal {
 }
 
 /// A frozen process gets its signals only once it is thawed; on cgroup v1 that holds for SIGKILL as well.
-fn send(container: &Container, pidfd: &kernel::pidfd::PidFd, signal: Signal) -> Result<()> {
-    match pidfd.send_signal(signal.number()) {
-        Err(e) if e.errno != Errno::SRCH => return Err(e.into()),
-        _ => {}
+fn send(engine: &Engine, container: &Container, pidfd: &kernel::pidfd::PidFd, signal: Signal) -> Result<()> {
+    let told = OciRuntime::of(engine, &container.record).is_some_and(|runtime| runtime.kill(signal).is_ok());
+    // Another runtime that fails, perhaps because the end has come, must not keep the container from being ended.
+    if !told {
+        match pidfd.send_signal(signal.number()) {
+            Err(e) if e.errno != Errno::SRCH => return Err(e.into()),
+            _ => {}
+        }
     }
     let ends = signal == Signal::KILL || signal == stop_signal(&container.record);
     if ends && container.status() == Status::Paused {

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::options::{Ipc, Network, Sharing};
 use crate::record::Record;
 use crate::user::{self, Resolved};
-use crate::{defaults, resolve};
+use crate::{defaults, oci_runtime, resolve};
 use kernel::beneath::Root;
 use spec::runtime::{ConsoleSize, Linux, Namespace, NamespaceKind, Process, Spec, User};
 use std::path::Path;
@@ -38,7 +38,7 @@ pub fn create(engine: &Engine, record: &Record, rootfs: &Root, run: &Path, joine
         domainname: options.namespaces.domainname.clone().unwrap_or_default(),
         mounts: mounts::all(engine, record, run, joined)?,
         annotations: options.annotations.clone(),
-        root: Some(spec::runtime::Root { path: String::new(), readonly: options.storage.read_only }),
+        root: Some(spec::runtime::Root { path: root_path(record, run), readonly: options.storage.read_only }),
         process: Some(process(record, &user)?),
         linux: Some(Linux {
             namespaces,
@@ -46,7 +46,7 @@ pub fn create(engine: &Engine, record: &Record, rootfs: &Root, run: &Path, joine
             cgroups_path: format!("/{}", crate::container::cgroup_name(&record.id)),
             resources: Some(resources(record)?),
             rootfs_propagation: mounts::rootfs_propagation(record).to_owned(),
-            seccomp: seccomp(&options.security)?,
+            seccomp: seccomp_document(record)?,
             sysctl: options.security.sysctls.clone(),
             masked_paths: if privileged { Vec::new() } else { masked() },
             readonly_paths: if privileged {
@@ -58,6 +58,19 @@ pub fn create(engine: &Engine, record: &Record, rootfs: &Root, run: &Path, joine
         }),
         ..Spec::default()
     })
+}
+
+/// Our own runtime gets the root as a mount.
+fn root_path(record: &Record, run: &Path) -> String {
+    record.runtime.as_ref().map_or(String::new(), |_| oci_runtime::rootfs(run).to_string_lossy().into_owned())
+}
+
+/// Our own runtime gets the default filter compiled.
+fn seccomp_document(record: &Record) -> Result<Option<spec::runtime::Seccomp>> {
+    match seccomp(&record.options.security)? {
+        None if record.runtime.is_some() => security::default_seccomp(&record.options.security),
+        document => Ok(document),
+    }
 }
 
 fn masked() -> Vec<String> {

@@ -20,6 +20,8 @@ pub struct Options {
     pub security: Security,
     pub namespaces: Namespaces,
     pub lifecycle: Lifecycle,
+    /// `--runtime` as typed: another OCI runtime, by a name in PATH or a path.
+    pub runtime: Option<String>,
     pub health: Health,
     pub log: Log,
     pub labels: BTreeMap<String, String>,

@@ -55,6 +55,11 @@ impl Paths {
         self.state.join("containers").join(id.as_str())
     }
 
+    /// What another OCI runtime keeps of its container; see `oci_runtime.rs`.
+    pub fn oci(&self, id: &ContainerId) -> PathBuf {
+        self.state.join("oci").join(id.as_str())
+    }
+
     /// Links to mounts of layers that monitors hold; see `image/mounts.rs`.
     pub fn layer_mounts(&self) -> PathBuf {
         self.state.join("layers")

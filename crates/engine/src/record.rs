@@ -6,6 +6,7 @@ use crate::options::Options;
 use serde::{Deserialize, Serialize};
 use spec::{ContainerId, Digest, Timestamp};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -19,6 +20,9 @@ pub struct Record {
     /// Diff ids of the image's layers, bottom first: `start` needs no image document.
     pub layers: Vec<Digest>,
     pub options: Options,
+    /// The program of another OCI runtime; `None`: brig's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<PathBuf>,
     pub process: ResolvedProcess,
     /// Volumes in use, by mount target. `anonymous` ones go with the container.
     pub volumes: Vec<VolumeUse>,
@@ -54,6 +58,7 @@ impl Record {
             image_name: "<damaged>".into(),
             layers: Vec::new(),
             options: Options::default(),
+            runtime: None,
             process: ResolvedProcess::default(),
             volumes: Vec::new(),
         }

@@ -7,6 +7,7 @@ use crate::create::remove_directory;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::monitor::{self, Begin};
+use crate::oci_runtime::OciRuntime;
 use crate::record::Record;
 use crate::state::Status;
 use crate::{file, lifecycle};
@@ -47,7 +48,7 @@ pub fn repair(engine: &Engine, container: Container) -> Result<Option<Container>
             Err(error) => Err(error),
         };
     }
-    bury(&mut container);
+    bury(engine, &mut container);
     if container.record.options.lifecycle.auto_remove {
         lifecycle::hide(engine, &container, true)?;
         lifecycle::remove_hidden(engine, &container.record, true)?;
@@ -75,10 +76,13 @@ fn is_orphaned(engine: &Engine, container: &Container) -> Result<bool> {
 }
 
 /// Notes the end of a process that is gone, and ends what it left. The caller saves the state.
-fn bury(container: &mut Container) {
+fn bury(engine: &Engine, container: &mut Container) {
+    let runtime = OciRuntime::of(engine, &container.record);
     if let Ok(cgroup) = Layout::detect().and_then(|layout| layout.open(&cgroup_name(container.id()))) {
         container.state.oom_killed |= cgroup.oom_kills().unwrap_or(0) > 0;
         let _ = cgroup.kill(Signal::KILL);
+        // It knows hierarchies that we have no use for.
+        let _ = runtime.as_ref().map_or(Ok(()), OciRuntime::delete);
         let _ = cgroup.remove();
     }
     if container.state.status == Status::Running {

@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::lifecycle::{self, Remove};
 use crate::monitor::Begin;
+use crate::oci_runtime::OciRuntime;
 use crate::oci_spec::Joined;
 use crate::state::Status;
 use crate::{etc_files, file, monitor, oci_spec, volumes};
@@ -51,19 +52,23 @@ pub fn start(engine: &Engine, container: &mut Container, streams: Streams) -> Re
         return Err(Error::Failed(format!("{}: remove the container, or restore its files", container.state.error)));
     }
     monitor::wait_gone(engine, container)?;
-    remove_leftovers(container);
+    remove_leftovers(engine, container)?;
     let launch = Box::new(prepare(engine, container)?);
     monitor::spawn(engine, container, Begin::Launch(launch, streams), lock)
 }
 
 /// What a monitor that was killed while it cleaned up has left of the last run.
-fn remove_leftovers(container: &Container) {
+fn remove_leftovers(engine: &Engine, container: &Container) -> Result<()> {
+    if let Some(runtime) = OciRuntime::of(engine, &container.record) {
+        runtime.delete()?;
+    }
     if let Ok(cgroup) = container.cgroup()
         && cgroup.exists()
     {
         let _ = cgroup.kill(kernel::signal::Signal::KILL);
         let _ = cgroup.remove();
     }
+    Ok(())
 }
 
 /// Everything up to the specification. Leaves only files in the run folder, which the next start replaces.
@@ -84,7 +89,10 @@ pub fn prepare(engine: &Engine, container: &Container) -> Result<Launch> {
     etc_files::write(record, &run)?;
     let joined = Joined::find(engine, &record.options.namespaces)?;
     let spec = oci_spec::create(engine, record, &root, &run, &joined)?;
-    let program = oci_spec::program(&record.options.security)?;
+    let program = match record.runtime {
+        None => oci_spec::program(&record.options.security)?,
+        Some(_) => None,
+    };
     Ok(Launch { spec, joined, rootfs, layers, program })
 }
 

@@ -12,7 +12,7 @@ use crate::mount::{Attributes, Filesystem, Mount};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::OsStr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +59,14 @@ pub fn mount(lower: &[PathBuf], upper: Option<Upper<'_>>, read_only: bool) -> Re
         Err(error) if error.errno == Errno::INVAL => mount_as_text(lower, upper, attributes),
         result => result,
     }
+}
+
+/// Whether `directory` is in an overlay.
+pub fn contains(directory: impl AsFd) -> Result<bool> {
+    /// OVERLAYFS_SUPER_MAGIC of linux/magic.h
+    const OVERLAY: u64 = 0x794c_7630;
+    let found = rustix::fs::fstatfs(directory).during("look at file system")?;
+    Ok(found.f_type as u64 == OVERLAY)
 }
 
 /// Whether the name is that of a descriptor, which may be a detached mount.

@@ -4,8 +4,9 @@
 use crate::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
-    accept_with, bind, connect, listen as listen_on, sendmsg, socket_with, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect, listen as listen_on, recvmsg,
+    sendmsg, socket_with, socketpair,
 };
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -55,6 +56,24 @@ pub fn send_fd(socket: impl AsFd, fd: BorrowedFd<'_>, text: &[u8]) -> Result<()>
         .map(drop)
 }
 
+/// The first descriptor that comes with the next message; `None` when it brings none, or nothing is there to be read.
+pub fn receive_fd(socket: impl AsFd) -> Result<Option<OwnedFd>> {
+    let mut text = [0; 4096];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut slices = [std::io::IoSliceMut::new(&mut text)];
+    match recvmsg(socket, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+        Err(rustix::io::Errno::AGAIN) => return Ok(None),
+        received => received.during("receive descriptor")?,
+    };
+    // All others are closed at once.
+    let fds = ancillary.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+        _ => None,
+    });
+    Ok(fds.flatten().next())
+}
+
 /// The next waiting connection, non-blocking, or `None`.
 pub fn accept(listener: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
     match accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
@@ -82,6 +101,17 @@ fn with_address<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_descriptor_arrives() {
+        let (ours, theirs) = pair().unwrap();
+        send_fd(&theirs, theirs.as_fd(), b"name").unwrap();
+        let arrived = receive_fd(&ours).unwrap().unwrap();
+        rustix::io::write(&arrived, b"x").unwrap();
+        assert_eq!(rustix::io::read(&ours, &mut [0; 4]).unwrap(), 1);
+        rustix::io::write(&theirs, b"plain").unwrap();
+        assert!(receive_fd(&ours).unwrap().is_none());
+    }
 
     #[test]
     fn reaches_a_socket_whose_path_is_too_long() {

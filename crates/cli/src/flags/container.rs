@@ -10,7 +10,7 @@ use engine::options::{Health, Lifecycle, Mount, Namespaces, Options, Process, Re
 use std::collections::BTreeMap;
 
 /// Flags of `run` and `create` alike, besides those of a process and the limits.
-pub const FLAGS: [Flag; 51] = [
+pub const FLAGS: [Flag; 52] = [
     Flag::value("annotation", "map", "Annotation for the OCI configuration (KEY=VALUE)"),
     Flag::value("attach", "list", "Stream to connect: STDIN, STDOUT or STDERR").short('a'),
     Flag::value("cap-add", "list", "Capability to grant beyond the usual ones"),
@@ -58,6 +58,7 @@ pub const FLAGS: [Flag; 51] = [
     Flag::switch("read-only", "Forbid writing to the root file system"),
     shared::RESTART.default("\"no\""),
     Flag::switch("rm", "Delete the container and its anonymous volumes once it has ended"),
+    Flag::value("runtime", "string", "OCI runtime to run under: a name in PATH or a path").default("brig"),
     Flag::value("security-opt", "list", "Security setting"),
     Flag::value("shm-size", "bytes", "Room in /dev/shm"),
     Flag::value("stop-signal", "string", "Signal that 'stop' sends"),
@@ -104,7 +105,6 @@ pub const ABSENT: &[&str] = &[
     "p",
     "publish-all",
     "P",
-    "runtime",
     "storage-opt",
     "use-api-socket",
     "volume-driver",
@@ -145,6 +145,7 @@ pub fn read(parsed: &Parsed) -> Result<Container, Misuse> {
         security: security(parsed)?,
         namespaces: namespaces(parsed)?,
         lifecycle: lifecycle(parsed)?,
+        runtime: parsed.text("runtime").filter(|name| !name.is_empty()),
         health: health(parsed)?,
         log: log::parse(parsed.last("log-driver"), &parsed.each("log-opt", pair::option)?)
             .map_err(|problem| parsed.misuse(problem))?,

@@ -30,7 +30,7 @@ pub fn host_config(options: &Options) -> Value {
     if !security.sysctls.is_empty() {
         fields.insert("Sysctls".to_owned(), json!(security.sysctls));
     }
-    fields.insert("Runtime".to_owned(), "brig".into());
+    fields.insert("Runtime".to_owned(), options.runtime.as_deref().unwrap_or("brig").into());
     fields.insert("Isolation".to_owned(), "".into());
     add(&mut fields, resources(options));
     if !structured.is_empty() {

@@ -315,7 +315,7 @@ impl<'e> Monitor<'e> {
                 Request::Stdin(data) => live.stdio.input(&data),
                 Request::StdinEnd => self.input_ended(live),
                 Request::Resize { width, height } => live.stdio.resize(width, height),
-                Request::Signal(number) => drop(live.process.pidfd.send_signal(number)),
+                Request::Signal(number) => live.process.signal(number),
                 Request::NoRestart => self.stop_asked(token),
                 Request::Hello(_) => {}
             }

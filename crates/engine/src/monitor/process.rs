@@ -4,11 +4,13 @@
 use super::stdio::{self, Stdio};
 use crate::container::{Container, cgroup_name};
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::oci_runtime::{self, OciRuntime};
 use crate::run::{Launch, start_error};
 use kernel::cgroup::{Cgroup, Layout};
 use kernel::pidfd::{Exit, PidFd};
 use kernel::process::ProcessId;
+use std::os::fd::OwnedFd;
 
 /// A live container.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub struct Process {
     pub cgroup: Cgroup,
     /// `None` for our own child.
     stranger: Option<ProcessId>,
+    /// `None` for brig's own.
+    runtime: Option<OciRuntime>,
 }
 
 /// A container whose init waits for the word to execute its command.
@@ -24,11 +28,32 @@ pub struct Ready {
     pub id: ProcessId,
     cgroup: Cgroup,
     stdio: Stdio,
-    created: runtime::Created,
+    created: Created,
+}
+
+/// By whom it was made.
+enum Created {
+    Own(runtime::Created),
+    Other(OciRuntime, oci_runtime::Created),
 }
 
 /// Everything but execve. On an error nothing is left but files in the run folder.
 pub fn create(engine: &Engine, container: &Container, launch: &Launch) -> Result<Ready> {
+    let ready = match OciRuntime::of(engine, &container.record) {
+        None => create_own(engine, container, launch)?,
+        Some(runtime) => create_other(engine, container, launch, runtime)?,
+    };
+    // Only now is everything open that the specification names by the number of another container's process.
+    match launch.joined.check() {
+        Ok(()) => Ok(ready),
+        Err(error) => {
+            ready.abandon();
+            Err(error)
+        }
+    }
+}
+
+fn create_own(engine: &Engine, container: &Container, launch: &Launch) -> Result<Ready> {
     let process = launch.spec.process.as_ref();
     let linux = launch.spec.linux.as_ref();
     let resources =
@@ -39,15 +64,24 @@ pub fn create(engine: &Engine, container: &Container, launch: &Launch) -> Result
         let _ = cgroup.remove();
     }
     let (created, stdio) = result?;
-    // Only now is everything open that the specification names by the number of another container's process.
-    match launch.joined.check().and_then(|()| Ok(ProcessId::of(created.pid)?)) {
-        Ok(id) => Ok(Ready { id, cgroup, stdio, created }),
+    match ProcessId::of(created.pid) {
+        Ok(id) => Ok(Ready { id, cgroup, stdio, created: Created::Own(created) }),
         Err(error) => {
             created.abandon();
             let _ = cgroup.remove();
-            Err(error)
+            Err(error.into())
         }
     }
+}
+
+/// Another runtime makes the cgroup itself, as the specification names it.
+fn create_other(engine: &Engine, container: &Container, launch: &Launch, runtime: OciRuntime) -> Result<Ready> {
+    let user = launch.spec.process.as_ref().map(|process| process.user.clone()).unwrap_or_default();
+    let (theirs, ours) = streams(engine, container, &user)?;
+    let cgroup = container.cgroup()?;
+    let mut created = runtime.create(launch, &engine.paths().run(container.id()), theirs).map_err(failed_to_start)?;
+    let stdio = stdio_of(ours, created.console.take())?;
+    Ok(Ready { id: created.id, cgroup, stdio, created: Created::Other(runtime, created) })
 }
 
 fn create_in(
@@ -57,15 +91,8 @@ fn create_in(
     process: Option<&spec::runtime::Process>,
     cgroup: &Cgroup,
 ) -> Result<(runtime::Created, Stdio)> {
-    let options = &container.record.options.process;
     let user = process.map(|process| process.user.clone()).unwrap_or_default();
-    let (theirs, ours) = if options.tty {
-        let (width, height) = options.console_size.unwrap_or((80, 24));
-        (runtime::Stdio::Terminal { width, height }, None)
-    } else {
-        let (theirs, ours) = stdio::make(&engine.paths().run(container.id()), user.uid, user.gid, options.stdin_open)?;
-        (theirs, Some(ours))
-    };
+    let (theirs, ours) = streams(engine, container, &user)?;
     let mut created = runtime::create(runtime::Create {
         spec: &launch.spec,
         rootfs: runtime::Rootfs::Detached(&launch.rootfs),
@@ -73,43 +100,91 @@ fn create_in(
         stdio: theirs,
         cgroup: Some(cgroup),
         seccomp: launch.program.as_ref(),
-        reaper: options.init,
+        reaper: container.record.options.process.init,
         bundle: None,
     })
     .map_err(start_error)?;
-    let stdio = match (ours, created.console.take()) {
-        (Some(ours), _) => ours,
-        (None, Some(console)) => Stdio::terminal(console)?,
-        (None, None) => Stdio::none()?,
-    };
+    let stdio = stdio_of(ours, created.console.take())?;
     Ok((created, stdio))
+}
+
+/// The container's ends, and ours unless they come with its terminal.
+fn streams(
+    engine: &Engine,
+    container: &Container,
+    user: &spec::runtime::User,
+) -> Result<(runtime::Stdio, Option<Stdio>)> {
+    let options = &container.record.options.process;
+    if options.tty {
+        let (width, height) = options.console_size.unwrap_or((80, 24));
+        return Ok((runtime::Stdio::Terminal { width, height }, None));
+    }
+    let (theirs, ours) = stdio::make(&engine.paths().run(container.id()), user.uid, user.gid, options.stdin_open)?;
+    Ok((theirs, Some(ours)))
+}
+
+fn stdio_of(ours: Option<Stdio>, console: Option<OwnedFd>) -> Result<Stdio> {
+    match (ours, console) {
+        (Some(ours), _) => Ok(ours),
+        (None, Some(console)) => Stdio::terminal(console),
+        (None, None) => Stdio::none(),
+    }
 }
 
 impl Ready {
     /// Takes everything back.
     pub fn abandon(self) {
-        self.created.abandon();
+        match self.created {
+            Created::Own(created) => created.abandon(),
+            Created::Other(runtime, created) => {
+                created.abandon();
+                let _ = runtime.delete();
+            }
+        }
         let _ = self.cgroup.remove();
     }
 
     /// Executes the command. On an error the process is gone and its cgroup removed.
     pub fn start(self) -> Result<(Process, Stdio)> {
-        match self.created.start() {
-            Ok(running) => {
-                let process = Process { pidfd: running.pidfd, cgroup: self.cgroup, stranger: None };
-                Ok((process, self.stdio))
-            }
+        let started = match self.created {
+            Created::Own(created) => created.start().map(|running| (running.pidfd, None)).map_err(start_error),
+            Created::Other(runtime, created) => match runtime.start() {
+                Ok(()) => Ok((created.pidfd, Some(runtime))),
+                Err(error) => {
+                    created.abandon();
+                    let _ = runtime.delete();
+                    Err(failed_to_start(error))
+                }
+            },
+        };
+        match started {
+            Ok((pidfd, runtime)) => Ok((Process { pidfd, cgroup: self.cgroup, stranger: None, runtime }, self.stdio)),
             Err(error) => {
                 let _ = self.cgroup.remove();
-                Err(start_error(error))
+                Err(error)
             }
         }
     }
 }
 
+/// What another runtime complains of, in the words of our own.
+fn failed_to_start(error: Error) -> Error {
+    let words = |text: String| format!("failed to start container: {text}");
+    match error {
+        Error::CommandNotFound(text) => Error::CommandNotFound(words(text)),
+        Error::CommandNotExecutable(text) => Error::CommandNotExecutable(words(text)),
+        Error::Failed(text) => Error::Failed(words(text)),
+        other => other,
+    }
+}
+
 /// Takes over a running container.
 pub fn adopt(engine: &Engine, container: &Container, id: ProcessId) -> Result<(Process, Stdio)> {
-    let process = Process { pidfd: id.open()?, cgroup: container.cgroup()?, stranger: Some(id) };
+    let runtime = OciRuntime::of(engine, &container.record);
+    let process = Process { pidfd: id.open()?, cgroup: container.cgroup()?, stranger: Some(id), runtime };
+    if let Some(runtime) = &process.runtime {
+        runtime.finish_start()?;
+    }
     let stdio = if container.record.options.process.tty {
         Stdio::none()?
     } else {
@@ -130,7 +205,18 @@ impl Process {
     /// Ends what is left in the cgroup (processes of a container with the host's pid namespace) and removes it.
     pub fn clean_up(&self) {
         self.end_rest();
+        let _ = self.runtime.as_ref().map_or(Ok(()), OciRuntime::delete);
         let _ = self.cgroup.remove();
+    }
+
+    /// A signal for the first process.
+    pub fn signal(&self, number: i32) {
+        let signal = kernel::signal::Signal::from_number(number);
+        let told = |runtime: &OciRuntime| signal.is_some_and(|signal| runtime.kill(signal).is_ok());
+        if !self.runtime.as_ref().is_some_and(told) {
+            // It fails when the process has ended, or for a number that is no signal.
+            let _ = self.pidfd.send_signal(number);
+        }
     }
 
     /// Ends what is left in the cgroup.

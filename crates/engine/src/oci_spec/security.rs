@@ -93,6 +93,14 @@ pub fn seccomp(security: &Security) -> Result<Option<Seccomp>> {
     }
 }
 
+/// The default filter as a document; `None` where it is not wanted.
+pub fn default_seccomp(security: &Security) -> Result<Option<Seccomp>> {
+    if security.privileged || security.seccomp != options::Seccomp::Default {
+        return Ok(None);
+    }
+    Ok(Some(crate::seccomp::default_profile(capability_set(security)?.0, crate::seccomp::kernel_version())))
+}
+
 /// The default filter, compiled for the container's capabilities; `None` where it is not wanted.
 pub fn program(security: &Security) -> Result<Option<kernel::seccomp::Program>> {
     if security.privileged || security.seccomp != options::Seccomp::Default {
