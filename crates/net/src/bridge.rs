@@ -1,0 +1,109 @@
+//! The bridge of a network on the host: made with its first container, with the gateway's addresses, and left until the
+//! network is removed. What a network needs of the kernel's parameters is set here.
+
+use crate::error::{Error, Result};
+use crate::network::Network;
+use kernel::Context;
+use kernel::netlink::{Batch, Bridge, Socket};
+use kernel::sysctl;
+use rustix::io::Errno;
+use std::fs::File;
+use std::net::IpAddr;
+use std::path::Path;
+
+/// The index of the network's bridge, and whether it was made by this call. One question when it is there.
+pub fn ensure(socket: &Socket, network: &Network) -> Result<(u32, bool)> {
+    if let Some(link) = socket.link(&network.interface)? {
+        return Ok((link.index, false));
+    }
+    let random: [u8; 4] = kernel::random::bytes()?;
+    // Locally administered, so never a card's.
+    let mac = [0x02, 0x42, random[0], random[1], random[2], random[3]];
+    let mut batch = Batch::new();
+    batch.add_bridge(&Bridge { name: &network.interface, mac, mtu: network.mtu() });
+    match socket.run(&batch, "make bridge") {
+        // Another start was faster; it sets the addresses and parameters, which we set too in case it is killed.
+        Err(error) if error.errno != Errno::EXIST => return Err(needs_kernel(error, "bridge")),
+        _ => {}
+    }
+    let link = socket.link(&network.interface)?;
+    let index = link.ok_or_else(|| Error::Failed(format!("bridge {} is gone again", network.interface)))?.index;
+    parameters(network)?;
+    let mut batch = Batch::new();
+    for pool in &network.pools {
+        if let Some(gateway) = pool.gateway {
+            batch.add_address(index, gateway, pool.subnet.length());
+        }
+    }
+    match socket.run(&batch, "give bridge its address") {
+        Err(error) if error.errno != Errno::EXIST => {
+            let _ = remove(network);
+            Err(error.into())
+        }
+        _ => Ok((index, true)),
+    }
+}
+
+/// Names the missing part of the kernel.
+pub fn needs_kernel(error: kernel::Error, kind: &str) -> Error {
+    match error.errno {
+        Errno::OPNOTSUPP => Error::Unsupported(format!(
+            "this kernel has no {kind} interfaces: load the module (modprobe {kind}), or use --network host or none"
+        )),
+        Errno::PERM => Error::Unsupported(format!("making a {kind} interface is not permitted here: {error}")),
+        _ => error.into(),
+    }
+}
+
+fn parameters(network: &Network) -> Result<()> {
+    let proc = File::open("/proc").during_at("open", "/proc")?;
+    let interface = &network.interface;
+    let has_ipv6 = network.pool(true).is_some();
+    if !network.internal {
+        switch_on(&proc, "net/ipv4/ip_forward")?;
+        // For connections from this machine to a published port at 127.0.0.1. Packets from outside with such an address
+        // are dropped before anything else by the firewall's first chain.
+        sysctl::write(&proc, &format!("net/ipv4/conf/{interface}/route_localnet"), "1")?;
+        if has_ipv6 {
+            switch_on(&proc, "net/ipv6/conf/all/forwarding")?;
+        }
+    }
+    if Path::new("/proc/sys/net/ipv6").exists() {
+        // A container must not be able to announce itself as the host's router (CVE-2020-13401).
+        sysctl::write(&proc, &format!("net/ipv6/conf/{interface}/accept_ra"), "0")?;
+    }
+    Ok(())
+}
+
+/// Not written when it is on already: writing touches every interface.
+fn switch_on(proc: &File, path: &str) -> Result<()> {
+    let now = std::fs::read_to_string(format!("/proc/sys/{path}")).unwrap_or_default();
+    if now.trim() == "0" {
+        sysctl::write(proc, path, "1")?;
+    }
+    Ok(())
+}
+
+/// False when there was none.
+pub fn remove(network: &Network) -> Result<bool> {
+    let mut batch = Batch::new();
+    batch.delete_link(&network.interface);
+    match Socket::route()?.run(&batch, "remove bridge") {
+        Ok(()) => Ok(true),
+        Err(error) if error.errno == Errno::NODEV => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A MAC address that goes with the address, so that no neighbour remembers a former owner: 02:42 and the four bytes of
+/// IPv4, or the last four of IPv6.
+pub fn mac_of(address: IpAddr) -> [u8; 6] {
+    let last = match address {
+        IpAddr::V4(address) => address.octets(),
+        IpAddr::V6(address) => {
+            let bytes = address.octets();
+            [bytes[12], bytes[13], bytes[14], bytes[15]]
+        }
+    };
+    [0x02, 0x42, last[0], last[1], last[2], last[3]]
+}

@@ -1,0 +1,409 @@
+//! A container on a network: its interface, addresses, published ports and names, in a file that lives as long as they
+//! do. `attach` makes everything and takes everything back on an error; `detach` also ends what a killed process left
+//! half done, because the file is written before anything else is made.
+
+use crate::addresses::{PLACES_MAX, Table};
+use crate::bridge::{self, needs_kernel};
+use crate::error::{Error, Result};
+use crate::network::{Driver, Network, Pool};
+use crate::places::Places;
+use crate::ports::{self, Publish, Published, Reservations};
+use crate::{file, firewall};
+use kernel::lock::Lock;
+use kernel::netlink::{Batch, Mac, Socket, Veth, Virtual, VirtualKind};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use spec::ContainerId;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsFd, BorrowedFd};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    pub network: String,
+    pub network_name: String,
+    pub container: String,
+    /// The container's name.
+    pub name: String,
+    /// All names by which others on the network find it.
+    pub names: Vec<String>,
+    /// The end on the host; empty for macvlan and ipvlan.
+    pub port: String,
+    /// In the container.
+    pub interface: String,
+    pub mac: Mac,
+    pub ipv4: Option<Ipv4Addr>,
+    pub ipv6: Option<Ipv6Addr>,
+    pub published: Vec<Published>,
+}
+
+/// What is wanted.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// Full id.
+    pub container: &'a str,
+    pub name: &'a str,
+    pub names: Vec<String>,
+    /// The container's network namespace.
+    pub namespace: BorrowedFd<'a>,
+    pub interface: &'a str,
+    pub ipv4: Option<Ipv4Addr>,
+    pub ipv6: Option<Ipv6Addr>,
+    pub mac: Option<Mac>,
+    /// The way out of the container.
+    pub is_default_route: bool,
+    pub publish: &'a [Publish],
+}
+
+/// Connects a container. The reservations keep its host ports and belong to whoever lives as long as it does.
+pub fn attach(places: &Places, network: &Network, request: &Request<'_>) -> Result<(Endpoint, Reservations)> {
+    let path = places.endpoint(&network.id, request.container);
+    if path.exists() {
+        return Err(Error::Conflict(format!(
+            "endpoint with name {} already exists in network {}",
+            request.name, network.name
+        )));
+    }
+    let result = make(places, network, request);
+    if result.is_err() {
+        let _ = detach(places, network, request.container);
+    }
+    result
+}
+
+fn make(places: &Places, network: &Network, request: &Request<'_>) -> Result<(Endpoint, Reservations)> {
+    let host = Socket::route()?;
+    let parent = match network.driver {
+        Driver::Bridge => bridge::ensure(&host, network)?,
+        Driver::Macvlan | Driver::Ipvlan => (parent(&host, network)?, false),
+        Driver::Host | Driver::Null => {
+            return Err(Error::Invalid(format!("container cannot be connected to network {}", network.name)));
+        }
+    };
+    let (ipv4, ipv6) = addresses(places, network, request)?;
+    let (published, reservations) =
+        ports::reserve(request.publish, ipv4.is_some(), ipv6.is_some(), network.host_address())?;
+    let address = ipv4.map(IpAddr::from).or(ipv6.map(IpAddr::from)).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    let endpoint = Endpoint {
+        id: ContainerId::random(kernel::random::bytes()?).as_str().to_owned(),
+        network: network.id.clone(),
+        network_name: network.name.clone(),
+        container: request.container.to_owned(),
+        name: request.name.to_owned(),
+        names: request.names.clone(),
+        port: if network.driver == Driver::Bridge { port_name()? } else { String::new() },
+        interface: request.interface.to_owned(),
+        mac: request.mac.unwrap_or_else(|| bridge::mac_of(address)),
+        ipv4,
+        ipv6,
+        published,
+    };
+    // Nobody replaces all rules between our file, which tells them about us, and our own elements.
+    let lock = Lock::shared(&places.firewall_lock())?;
+    file::write(&places.endpoint(&network.id, request.container), &endpoint)?;
+    match network.driver {
+        Driver::Bridge => make_veth(&host, network, request, &endpoint, parent.0)?,
+        _ => make_virtual(&host, network, request, &endpoint, parent.0)?,
+    }
+    configure(network, request, &endpoint)?;
+    if network.driver == Driver::Bridge {
+        let is_new = parent.1;
+        if is_new || !firewall::add(places, &endpoint)? {
+            drop(lock);
+            firewall::rebuild(places)?;
+        }
+    }
+    Ok((endpoint, reservations))
+}
+
+/// Disconnects a container, or what is left of it; nothing there is no error. Its names and addresses are free then.
+pub fn detach(places: &Places, network: &Network, container: &str) -> Result<()> {
+    let path = places.endpoint(&network.id, container);
+    let endpoint = file::read::<Endpoint>(&path).ok().flatten();
+    if let Some(endpoint) = &endpoint {
+        if network.driver == Driver::Bridge {
+            let _lock = Lock::shared(&places.firewall_lock())?;
+            firewall::remove(places, endpoint)?;
+        }
+        remove_link(endpoint)?;
+    }
+    // Addresses last: nobody is given one that still works for somebody else.
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Ok(Err(error)
+                .map_err(|e| kernel::Error::at("remove", &path, Errno::from_io_error(&e).unwrap_or(Errno::IO)))?);
+        }
+        _ => {}
+    }
+    Table::of(&places.of_network(&network.id)).free(container)
+}
+
+/// The kernel removes an interface with its namespace, but who joined the namespace may keep it.
+fn remove_link(endpoint: &Endpoint) -> Result<()> {
+    if endpoint.port.is_empty() {
+        return Ok(());
+    }
+    let mut batch = Batch::new();
+    batch.delete_link(&endpoint.port);
+    match Socket::route()?.run(&batch, "remove interface") {
+        Err(error) if error.errno != Errno::NODEV => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the interface of a container that runs on, for a macvlan from inside of it.
+pub fn remove_inside(endpoint: &Endpoint, namespace: BorrowedFd<'_>) -> Result<()> {
+    if !endpoint.port.is_empty() {
+        return remove_link(endpoint);
+    }
+    let mut batch = Batch::new();
+    batch.delete_link(&endpoint.interface);
+    Ok(Socket::route_in(namespace)?.run(&batch, "remove interface")?)
+}
+
+pub fn read(places: &Places, network: &Network, container: &str) -> Result<Option<Endpoint>> {
+    file::read(&places.endpoint(&network.id, container))
+}
+
+/// Replaces what is on record, for new names.
+pub fn write(places: &Places, endpoint: &Endpoint) -> Result<()> {
+    file::write(&places.endpoint(&endpoint.network, &endpoint.container), endpoint)
+}
+
+/// Those of a network.
+pub fn list(places: &Places, network: &Network) -> Result<Vec<Endpoint>> {
+    list_in(&places.endpoints(&network.id))
+}
+
+pub(crate) fn list_in(directory: &std::path::Path) -> Result<Vec<Endpoint>> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Ok(Vec::new()) };
+    let paths =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "json"));
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    for path in paths {
+        // One that is damaged must not keep all others from their rules.
+        endpoints.extend(file::read(&path).ok().flatten());
+    }
+    endpoints.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(endpoints)
+}
+
+/// Frees what belongs to containers that do not live; `lives` is given ids, of addresses the first 32 digits.
+pub fn sweep(places: &Places, network: &Network, lives: impl Fn(&str) -> bool) -> Result<()> {
+    for endpoint in list(places, network)? {
+        if !lives(&endpoint.container) {
+            detach(places, network, &endpoint.container)?;
+        }
+    }
+    Table::of(&places.of_network(&network.id)).sweep(lives)
+}
+
+fn parent(host: &Socket, network: &Network) -> Result<u32> {
+    let driver = network.driver.name();
+    let name = network.options.get("parent").ok_or_else(|| {
+        Error::Invalid(format!(
+            "network {} has no parent: make {driver} networks with --opt parent=INTERFACE",
+            network.name
+        ))
+    })?;
+    let link = host.link(name)?;
+    Ok(link
+        .ok_or_else(|| Error::NotFound(format!("parent interface {name} of network {} is not there", network.name)))?
+        .index)
+}
+
+fn addresses(
+    places: &Places,
+    network: &Network,
+    request: &Request<'_>,
+) -> Result<(Option<Ipv4Addr>, Option<Ipv6Addr>)> {
+    let table = Table::of(&places.of_network(&network.id));
+    let (pool4, pool6) = (network.pool(false), network.pool(true));
+    let place = match (request.ipv4, pool4) {
+        (Some(address), Some(pool)) => {
+            let place = place_of(pool, address.into())?;
+            table.take_this(request.container, place)?;
+            place
+        }
+        (Some(address), None) => return Err(outside(address.into())),
+        (None, _) => take(&table, request.container, pool4, pool6)?,
+    };
+    let ipv4 = pool4.and_then(|pool| match pool.subnet.nth(place) {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    });
+    let ipv6 = match (request.ipv6, pool6) {
+        (Some(address), Some(pool)) => {
+            take_static(places, network, &table, request.container, pool, address)?;
+            Some(address)
+        }
+        (Some(address), None) => return Err(outside(address.into())),
+        // The same place in both families: one table is enough.
+        (None, Some(pool)) => match pool.subnet.nth(place) {
+            IpAddr::V6(address) => Some(address),
+            IpAddr::V4(_) => None,
+        },
+        (None, None) => None,
+    };
+    Ok((ipv4, ipv6))
+}
+
+fn take(table: &Table, container: &str, pool4: Option<&Pool>, pool6: Option<&Pool>) -> Result<u64> {
+    let pool = pool4.or(pool6).ok_or_else(|| Error::Invalid("the network has no subnet".into()))?;
+    let range = pool.range.unwrap_or(pool.subnet);
+    let first = pool.subnet.offset(range.address()).unwrap_or(0);
+    let last = (first + range.size() - 1).min(pool.subnet.size().saturating_sub(2)).min(PLACES_MAX);
+    let reserved: Vec<u64> = [pool4, pool6]
+        .into_iter()
+        .flatten()
+        .flat_map(|pool| pool.gateway.iter().chain(pool.auxiliary.values()).filter_map(|one| pool.subnet.offset(*one)))
+        .collect();
+    table.take(container, first.max(1)..=last, |place| reserved.contains(&place))
+}
+
+/// The place of an address that was asked for; those of the network itself and its gateway are nobody's.
+fn place_of(pool: &Pool, address: IpAddr) -> Result<u64> {
+    let place = pool.subnet.offset(address).ok_or_else(|| outside(address))?;
+    let is_own = place == 0 || Some(address) == pool.gateway || (address.is_ipv4() && place == pool.subnet.size() - 1);
+    if is_own {
+        return Err(Error::Conflict(format!("Address already in use: {address} is the network's own")));
+    }
+    if address.is_ipv4() && place > PLACES_MAX {
+        return Err(Error::Unsupported(format!("{address} is beyond the first {PLACES_MAX} addresses of its network")));
+    }
+    Ok(place)
+}
+
+fn take_static(
+    places: &Places,
+    network: &Network,
+    table: &Table,
+    container: &str,
+    pool: &Pool,
+    address: Ipv6Addr,
+) -> Result<()> {
+    let place = place_of(pool, address.into())?;
+    if place <= PLACES_MAX {
+        return table.take_this(container, place);
+    }
+    if list(places, network)?.iter().any(|endpoint| endpoint.ipv6 == Some(address)) {
+        return Err(Error::Conflict("Address already in use".into()));
+    }
+    Ok(())
+}
+
+fn outside(address: IpAddr) -> Error {
+    Error::Invalid(format!("invalid address {address}: it is in no subnet of the network"))
+}
+
+/// Another name for each time: the interface of the last run may still be on its way out.
+fn port_name() -> Result<String> {
+    let random: [u8; 5] = kernel::random::bytes()?;
+    Ok(format!("brigv{}", random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+}
+
+fn make_veth(host: &Socket, network: &Network, request: &Request<'_>, endpoint: &Endpoint, bridge: u32) -> Result<()> {
+    let mut batch = Batch::new();
+    batch.add_veth(&Veth {
+        name: &endpoint.port,
+        master: bridge,
+        mtu: network.mtu(),
+        peer_name: request.interface,
+        peer_mac: endpoint.mac,
+        peer_namespace: request.namespace,
+    });
+    if !endpoint.published.is_empty() {
+        batch.set_hairpin(&endpoint.port);
+    }
+    host.run(&batch, "make interface").map_err(|error| needs_kernel(error, "veth"))
+}
+
+fn make_virtual(
+    host: &Socket,
+    network: &Network,
+    request: &Request<'_>,
+    endpoint: &Endpoint,
+    parent: u32,
+) -> Result<()> {
+    let kind = virtual_kind(network)?;
+    let is_macvlan = network.driver == Driver::Macvlan;
+    let mut batch = Batch::new();
+    batch.add_virtual(&Virtual {
+        name: request.interface,
+        kind,
+        parent,
+        namespace: request.namespace.as_fd(),
+        mac: is_macvlan.then_some(endpoint.mac),
+        mtu: network.mtu(),
+    });
+    host.run(&batch, "make interface").map_err(|error| needs_kernel(error, network.driver.name()))
+}
+
+fn virtual_kind(network: &Network) -> Result<VirtualKind> {
+    let option = |name: &str| network.options.get(name).map(String::as_str);
+    let unknown = |mode: &str| Err(Error::Invalid(format!("unknown mode {mode} of driver {}", network.driver.name())));
+    if network.driver == Driver::Macvlan {
+        return match option("macvlan_mode").unwrap_or("bridge") {
+            "bridge" => Ok(VirtualKind::MacvlanBridge),
+            "private" => Ok(VirtualKind::MacvlanPrivate),
+            "vepa" => Ok(VirtualKind::MacvlanVepa),
+            "passthru" => Ok(VirtualKind::MacvlanPassthru),
+            mode => unknown(mode),
+        };
+    }
+    match option("ipvlan_mode").unwrap_or("l2") {
+        "l2" => Ok(VirtualKind::IpvlanL2),
+        "l3" => Ok(VirtualKind::IpvlanL3),
+        "l3s" => Ok(VirtualKind::IpvlanL3s),
+        mode => unknown(mode),
+    }
+}
+
+/// Addresses and the way out, from inside.
+fn configure(network: &Network, request: &Request<'_>, endpoint: &Endpoint) -> Result<()> {
+    let inside = Socket::route_in(request.namespace)?;
+    let gone = || Error::Failed(format!("interface {} is gone again", request.interface));
+    let index = inside.link(request.interface)?.ok_or_else(gone)?.index;
+    let mut batch = Batch::new();
+    let addresses = [endpoint.ipv4.map(IpAddr::from), endpoint.ipv6.map(IpAddr::from)];
+    for address in addresses.into_iter().flatten() {
+        if let Some(pool) = network.pool(address.is_ipv6()) {
+            batch.add_address(index, address, pool.subnet.length());
+        }
+    }
+    // Before the routes, which need it.
+    batch.set_up(request.interface);
+    if request.is_default_route {
+        add_default_routes(&mut batch, network, index);
+    }
+    Ok(inside.run(&batch, "configure interface")?)
+}
+
+fn add_default_routes(batch: &mut Batch, network: &Network, index: u32) {
+    if network.internal {
+        return;
+    }
+    let straight =
+        network.driver == Driver::Ipvlan && network.options.get("ipvlan_mode").is_some_and(|mode| mode != "l2");
+    for pool in &network.pools {
+        match pool.gateway {
+            _ if straight => batch.add_default_route_to_link(pool.subnet.is_ipv6(), index),
+            Some(gateway) => batch.add_default_route(gateway, index),
+            None => {}
+        }
+    }
+}
+
+/// Gives a container that has lost its way out one through this endpoint.
+pub fn make_default_route(network: &Network, endpoint: &Endpoint, namespace: BorrowedFd<'_>) -> Result<()> {
+    let inside = Socket::route_in(namespace)?;
+    let Some(link) = inside.link(&endpoint.interface)? else { return Ok(()) };
+    let mut batch = Batch::new();
+    add_default_routes(&mut batch, network, link.index);
+    match inside.run(&batch, "set default route") {
+        Err(error) if error.errno != Errno::EXIST => Err(error.into()),
+        _ => Ok(()),
+    }
+}

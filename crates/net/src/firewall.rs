@@ -1,0 +1,152 @@
+//! Our rules: one table `inet` for forwarding, published ports and isolation, one table `bridge` against forged senders.
+//! Containers are elements of sets and maps, so one more costs the same whether it is the first or the thousandth; the
+//! rules themselves change only with the networks, and then all at once. Nobody else's tables are touched.
+
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use crate::endpoint::{self, Endpoint};
+use crate::error::Result;
+use crate::network::{self, Driver};
+use crate::places::Places;
+use crate::{file, ports::Published};
+use kernel::lock::Lock;
+use kernel::netlink::Socket;
+use kernel::nftables::{Element, Family, Table, Transaction, Value, interface_key, key};
+use rustix::io::Errno;
+use std::net::IpAddr;
+
+/// The two tables of a place.
+struct Tables<'a> {
+    inet: Table<'a>,
+    bridge: Table<'a>,
+}
+
+impl<'a> Tables<'a> {
+    fn named(name: &'a str) -> Tables<'a> {
+        Tables { inet: Table { family: Family::Inet, name }, bridge: Table { family: Family::Bridge, name } }
+    }
+}
+
+/// Adds what one container needs. False when the tables are not there, or not as they should be: then all is to be built
+/// again. The caller holds the lock, shared.
+pub(crate) fn add(places: &Places, endpoint: &Endpoint) -> Result<bool> {
+    let name = places.table();
+    let tables = Tables::named(&name);
+    let mut change = Transaction::new();
+    for (table, set, elements) in elements(&tables, endpoint) {
+        change.add_elements(table, set, &elements);
+    }
+    match change.commit(&Socket::netfilter()?) {
+        Ok(()) => Ok(true),
+        // Flushed by somebody, or an element of a container that was killed.
+        Err(error) if matches!(error.errno, Errno::NOENT | Errno::EXIST) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes away what one container had; what is gone already is no error.
+pub(crate) fn remove(places: &Places, endpoint: &Endpoint) -> Result<()> {
+    let name = places.table();
+    let tables = Tables::named(&name);
+    let socket = Socket::netfilter()?;
+    let elements = elements(&tables, endpoint);
+    let mut change = Transaction::new();
+    for (table, set, elements) in &elements {
+        change.delete_elements(*table, set, elements);
+    }
+    match change.commit(&socket) {
+        Err(error) if error.errno == Errno::NOENT => {}
+        result => return Ok(result?),
+    }
+    // One is missing, and then none was taken: each by itself.
+    for (table, set, elements) in &elements {
+        for element in elements {
+            let mut change = Transaction::new();
+            change.delete_elements(*table, set, std::slice::from_ref(element));
+            match change.commit(&socket) {
+                Err(error) if error.errno != Errno::NOENT => return Err(error.into()),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Replaces both tables by what definitions and endpoints say, in one transaction: there is no moment without rules, and
+/// connections go on.
+pub fn rebuild(places: &Places) -> Result<()> {
+    file::make_directory(places.live())?;
+    let _lock = Lock::exclusive(&places.firewall_lock())?;
+    let name = places.table();
+    let tables = Tables::named(&name);
+    let mut change = Transaction::new();
+    for table in [tables.inet, tables.bridge] {
+        change.add_table(table);
+        change.delete_table(table);
+        change.add_table(table);
+    }
+    let networks: Vec<_> =
+        network::list(places)?.into_iter().filter(|network| network.driver == Driver::Bridge).collect();
+    rules::inet(&mut change, tables.inet, &networks);
+    rules::bridge(&mut change, tables.bridge);
+    for network in &networks {
+        for endpoint in endpoint::list(places, network)? {
+            for (table, set, elements) in elements(&tables, &endpoint) {
+                change.add_elements(table, set, &elements);
+            }
+        }
+    }
+    Ok(change.commit(&Socket::netfilter()?)?)
+}
+
+/// Whether the tables are there.
+pub fn is_present(places: &Places) -> Result<bool> {
+    let name = places.table();
+    let tables = Tables::named(&name);
+    let socket = Socket::netfilter()?;
+    Ok(socket.has_table(tables.inet)? && socket.has_table(tables.bridge)?)
+}
+
+/// All elements of a container, by table and set.
+fn elements<'a>(tables: &Tables<'a>, endpoint: &Endpoint) -> Vec<(Table<'a>, &'static str, Vec<Element>)> {
+    let port = interface_key(&endpoint.port);
+    let mut all = vec![
+        (tables.bridge, "members", vec![Element::key(port.to_vec())]),
+        (tables.bridge, "macs", vec![Element::key(key(&[&port, &endpoint.mac]))]),
+    ];
+    if let Some(address) = endpoint.ipv4 {
+        all.push((tables.bridge, "hosts4", vec![Element::key(key(&[&port, &address.octets()]))]));
+    }
+    if let Some(address) = endpoint.ipv6 {
+        all.push((tables.bridge, "hosts6", vec![Element::key(key(&[&port, &address.octets()]))]));
+    }
+    for set in ["ports4", "ports4-at", "ports6", "ports6-at"] {
+        let elements: Vec<Element> =
+            endpoint.published.iter().filter_map(|published| port_element(endpoint, published, set)).collect();
+        if !elements.is_empty() {
+            all.push((tables.inet, set, elements));
+        }
+    }
+    all
+}
+
+/// `None` when the port belongs into another map.
+fn port_element(endpoint: &Endpoint, published: &Published, set: &str) -> Option<Element> {
+    let protocol = [published.protocol.number()];
+    let host_port = published.host_port.to_be_bytes();
+    let everywhere = published.host_address.is_unspecified();
+    let (of, host_key, address) = match published.host_address {
+        IpAddr::V4(_) if everywhere => ("ports4", key(&[&protocol, &host_port]), endpoint.ipv4?.octets().to_vec()),
+        IpAddr::V4(host) => {
+            ("ports4-at", key(&[&host.octets(), &protocol, &host_port]), endpoint.ipv4?.octets().to_vec())
+        }
+        IpAddr::V6(_) if everywhere => ("ports6", key(&[&protocol, &host_port]), endpoint.ipv6?.octets().to_vec()),
+        IpAddr::V6(host) => {
+            ("ports6-at", key(&[&host.octets(), &protocol, &host_port]), endpoint.ipv6?.octets().to_vec())
+        }
+    };
+    let value = Value::Data(key(&[&address, &published.container_port.to_be_bytes()]));
+    (of == set).then_some(Element { key: host_key, value: Some(value) })
+}
