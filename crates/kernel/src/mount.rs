@@ -51,6 +51,10 @@ impl Attributes {
         self.0 & other.0 != 0
     }
 
+    pub const fn intersection(self, other: Attributes) -> Attributes {
+        Attributes(self.0 & other.0)
+    }
+
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -244,6 +248,28 @@ pub fn is_mounted_file(directory: impl AsFd, name: &OsStr) -> bool {
         let is_directory = FileType::from_raw_mode(u32::from(stat.stx_mode)).is_dir();
         !is_directory && stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
     })
+}
+
+/// Attributes of the mount that `fd` is on, those of its file system included (statvfs(3)).
+pub fn attributes_of(fd: impl AsFd) -> Result<Attributes> {
+    use rustix::fs::StatVfsMountFlags as Flag;
+    // Not among rustix's names (linux/statfs.h).
+    let no_symlinks = Flag::from_bits_retain(0x2000);
+    let found = rustix::fs::fstatvfs(fd).during("stat file system")?.f_flag;
+    let pairs = [
+        (Flag::RDONLY, Attributes::READ_ONLY),
+        (Flag::NOSUID, Attributes::NOSUID),
+        (Flag::NODEV, Attributes::NODEV),
+        (Flag::NOEXEC, Attributes::NOEXEC),
+        (Flag::NOATIME, Attributes::NOATIME),
+        (Flag::NODIRATIME, Attributes::NODIRATIME),
+        (no_symlinks, Attributes::NOSYMFOLLOW),
+    ];
+    let named = pairs.iter().filter(|(flag, _)| found.contains(*flag));
+    let all = named.fold(Attributes::NONE, |all, (_, attribute)| all.with(*attribute));
+    // Strict is what is neither of the others.
+    let relative = found.intersects(Flag::RELATIME | Flag::NOATIME);
+    Ok(if relative { all } else { all.with(Attributes::STRICTATIME) })
 }
 
 /// A file system being configured (fsopen(2)): options first, then [`Filesystem::mount`].

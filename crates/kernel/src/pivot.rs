@@ -1,11 +1,14 @@
 //! Changing the root of a mount namespace for good (pivot_root(2)). Called by `runtime` once the
 //! container's tree is complete; nothing of the old tree is reachable afterwards.
 
+use crate::cgroup::unescape;
 use crate::error::{Context, Error, Result};
 use rustix::fs::StatVfsMountFlags;
 use rustix::io::Errno;
-use rustix::mount::UnmountFlags;
+use rustix::mount::{MountFlags, UnmountFlags};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// Makes the mount that `root` is the root of the root of the namespace, lets go of the old tree and
 /// changes to `/`. All mounts must be private, or the host would see them go.
@@ -23,10 +26,41 @@ pub fn pivot(root: impl AsFd) -> Result<()> {
 }
 
 /// As [`pivot`], but the new root is moved over the old one instead of changing places with it: for a root that cannot
-/// be pivoted away. The old tree stays mounted below, so that a container with the right to mount may come back to it.
+/// be pivoted away. The old tree stays mounted below, so that a container with the right to mount may come back to it;
+/// but without the old procfs and sysfs, whose sight would let the container mount whole ones of its own.
 pub fn change_root(root: impl AsFd) -> Result<()> {
     rustix::process::fchdir(root).during("change to the new root")?;
+    hide_proc_and_sys()?;
     move_over_root()
+}
+
+/// As long as a whole procfs or sysfs is mounted anywhere in the namespace, the kernel lets a user namespace in it mount
+/// another (mount_namespaces(7), the restrictions). Those outside of the working directory go.
+fn hide_proc_and_sys() -> Result<()> {
+    const TABLE: &str = "/proc/self/mountinfo";
+    let own = rustix::process::getcwd(Vec::new()).during("find the new root")?;
+    let own = Path::new(std::ffi::OsStr::from_bytes(own.as_bytes()));
+    // Read at once: /proc itself is among them.
+    let table = std::fs::read_to_string(TABLE).during_at("read", TABLE)?;
+    let points = table.lines().filter_map(|line| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let kind = file_system.split(' ').next()?;
+        matches!(kind, "proc" | "sysfs").then(|| mount.split(' ').nth(4).map(unescape))?
+    });
+    let mut points: Vec<PathBuf> = points.filter(|point| !point.starts_with(own)).collect();
+    // Those on top of others first.
+    points.reverse();
+    for point in points {
+        match rustix::mount::unmount(&point, UnmountFlags::DETACH) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            // Locked, or covered: then it is to be covered for good.
+            Err(Errno::INVAL | Errno::PERM) => {
+                rustix::mount::mount("tmpfs", &point, "tmpfs", MountFlags::empty(), None).during_at("cover", &point)?;
+            }
+            Err(errno) => return Err(Error::at("unmount", point, errno)),
+        }
+    }
+    Ok(())
 }
 
 /// On the kernel's initial RAM file system, which cannot be pivoted away, the new root is moved over

@@ -4,13 +4,14 @@
 
 use crate::bundle::{Ending, RootChange};
 use crate::error::{Error, Result, invalid};
+use crate::masks;
 use crate::mount_plan::{self, Planned};
+use crate::mounts::{self, Attached};
 use crate::namespaces::Namespaces;
 use crate::prepare::Process;
 use crate::process::{self, Streams};
 use crate::rootfs::{self, Device};
 use crate::sync::{Message, Socket};
-use crate::{masks, mounts};
 use kernel::Context;
 use kernel::beneath::Root;
 use kernel::cgroup::Entry;
@@ -173,9 +174,10 @@ fn fill_root(plan: &Plan<'_>, root: &Root, socket: &Socket) -> Result<Option<Own
     let is_sysfs = |planned: &Planned| matches!(planned.kind, mount_plan::Kind::New(mount_plan::FileSystem::Sysfs));
     let until_sysfs = plan.mounts.iter().position(is_sysfs).unwrap_or(plan.mounts.len());
     let (before, after) = plan.mounts.split_at(until_sysfs);
-    let proc = mounts::attach_all(root, before)?;
+    let mut attached = Attached::default();
+    mounts::attach_all(root, before, &mut attached)?;
     enter_network(plan, socket)?;
-    let proc = mounts::attach_all(root, after)?.or(proc);
+    mounts::attach_all(root, after, &mut attached)?;
     if let Some(devices) = &plan.devices {
         rootfs::make_devices(root, devices)?;
         rootfs::make_links(root)?;
@@ -191,24 +193,29 @@ fn fill_root(plan: &Plan<'_>, root: &Root, socket: &Socket) -> Result<Option<Own
         }
     };
     // Before /proc/sys becomes read-only, and through the procfs that we mounted ourselves.
-    write_parameters(plan, proc)?;
+    write_parameters(plan, attached.proc.as_ref())?;
     masks::make_read_only(root, plan.read_only)?;
     masks::mask(root, plan.masked, &plan.null)?;
     create_working_directory(plan, root)?;
+    attached.make_read_only()?;
     Ok(terminal)
 }
 
-fn write_parameters(plan: &Plan<'_>, proc: Option<Mount>) -> Result<()> {
+fn write_parameters(plan: &Plan<'_>, proc: Option<&Mount>) -> Result<()> {
     if plan.sysctls.is_empty() {
         return Ok(());
     }
+    let own;
     let proc = match proc {
         Some(proc) => proc,
-        // A container without /proc may have parameters all the same.
-        None => kernel::mount::Filesystem::open("proc")?.mount(Attributes::NONE)?,
+        None => {
+            // A container without /proc may have parameters all the same.
+            own = kernel::mount::Filesystem::open("proc")?.mount(Attributes::NONE)?;
+            &own
+        }
     };
     for (path, value) in &plan.sysctls {
-        sysctl::write(&proc, path, value)?;
+        sysctl::write(proc, path, value)?;
     }
     Ok(())
 }

@@ -8,6 +8,9 @@ use kernel::mount::{Attributes, Propagation};
 pub(crate) struct Options {
     pub set: Attributes,
     pub clear: Attributes,
+    /// Whether an attribute was named at all, and whether one of the access time was set (not only cleared).
+    pub has_attributes: bool,
+    pub sets_access_time: bool,
     /// Those with an `r` before (`rro`), which hold for all mounts below a bind too.
     pub recursive_set: Attributes,
     pub recursive_clear: Attributes,
@@ -43,7 +46,9 @@ impl Options {
         } else if let Some((set, clear)) = attribute(option) {
             self.set = self.set.without(clear).with(set);
             self.clear = self.clear.without(set).with(clear);
-        } else if let Some((set, clear)) = option.strip_prefix('r').and_then(attribute) {
+            self.has_attributes = true;
+            self.sets_access_time |= matches!(option, "noatime" | "nodiratime" | "relatime" | "strictatime");
+        } else if let Some((set, clear)) = option.strip_prefix('r').and_then(recursive_attribute) {
             self.recursive_set = self.recursive_set.without(clear).with(set);
             self.recursive_clear = self.recursive_clear.without(set).with(clear);
         } else if let Some(flag) = superblock_flag(option) {
@@ -128,10 +133,20 @@ fn attribute(option: &str) -> Option<(Attributes, Attributes)> {
         // One choice of three: the others' bits are cleared with it.
         "noatime" => (A::NOATIME, A::ATIME_MASK.without(A::NOATIME)),
         "strictatime" => (A::STRICTATIME, A::ATIME_MASK.without(A::STRICTATIME)),
-        "relatime" | "atime" | "nostrictatime" => (A::NONE, A::ATIME_MASK),
+        "relatime" => (A::NONE, A::ATIME_MASK),
+        "atime" => (A::NONE, A::NOATIME),
+        "nostrictatime" => (A::NONE, A::STRICTATIME),
         "norelatime" => (A::NONE, A::NONE),
         _ => return None,
     })
+}
+
+/// For mount_setattr(2), where to clear one choice of access time is to go back to the default.
+fn recursive_attribute(option: &str) -> Option<(Attributes, Attributes)> {
+    match option {
+        "atime" | "nostrictatime" | "norelatime" => attribute("relatime"),
+        option => attribute(option),
+    }
 }
 
 #[cfg(test)]

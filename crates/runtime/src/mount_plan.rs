@@ -2,7 +2,7 @@
 //! the host (binds, the container's cgroups) already cloned as detached mounts, while the host's paths still
 //! mean what the user meant. `mounts.rs` attaches them in the child.
 
-use crate::error::{Result, invalid};
+use crate::error::{Error, Result, invalid};
 use crate::mount_options::Options;
 use crate::namespaces::{Namespaces, mappings};
 use kernel::Context;
@@ -22,10 +22,19 @@ pub(crate) const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 const PROC_ROOT_INODE: u64 = 1;
 
 pub(crate) struct Planned {
+    /// As the specification has it, for messages.
+    pub source: String,
     /// Absolute, without `.` and `..`; links in it are resolved inside the container's root.
     pub destination: PathBuf,
     pub options: Options,
     pub kind: Kind,
+}
+
+impl Planned {
+    pub fn is_read_only_tmpfs(&self) -> bool {
+        let is_tmpfs = matches!(self.kind, Kind::New(FileSystem::Tmpfs { .. }));
+        is_tmpfs && self.options.set.contains(Attributes::READ_ONLY)
+    }
 }
 
 pub(crate) enum Kind {
@@ -40,6 +49,7 @@ pub(crate) enum Kind {
         recursive: bool,
         /// For an id-mapped mount.
         ids: Option<IdMap>,
+        locked: bool,
     },
     /// Of what is mounted there already.
     Remount,
@@ -94,7 +104,20 @@ pub(crate) struct Surroundings<'a> {
 
 pub(crate) fn prepare(mounts: &[spec::runtime::Mount], around: &Surroundings<'_>) -> Result<Vec<Planned>> {
     let mut maps = IdMaps::default();
-    mounts.iter().map(|mount| plan(mount, around, &mut maps)).collect()
+    let in_words = |mount: &spec::runtime::Mount, error| in_words(error, &mount.source, Path::new(&mount.destination));
+    mounts.iter().map(|mount| plan(mount, around, &mut maps).map_err(|error| in_words(mount, error))).collect()
+}
+
+/// Says which mount a failed step belongs to, as runc does.
+pub(crate) fn in_words(error: Error, source: &str, destination: &Path) -> Error {
+    let Error::Setup(error) = error else { return error };
+    let hint = match error.errno {
+        Errno::NOTDIR => " (a directory cannot be mounted on a file, nor a file on a directory)",
+        _ => "",
+    };
+    let path = error.path.map(|path| format!(" {}", path.display())).unwrap_or_default();
+    let action = format!("error mounting {source:?} to rootfs at {destination:?}: {}{path}{hint}", error.action);
+    Error::Setup(kernel::Error::new(action, error.errno))
 }
 
 fn plan(mount: &spec::runtime::Mount, around: &Surroundings<'_>, maps: &mut IdMaps) -> Result<Planned> {
@@ -111,13 +134,14 @@ fn plan(mount: &spec::runtime::Mount, around: &Surroundings<'_>, maps: &mut IdMa
         options.data.push(("context".to_owned(), Some(around.label.to_owned())));
     }
     let recursive = options.bind.unwrap_or(false);
+    let locked = around.namespaces.has_own_users();
     let kind = match mount.kind.as_str() {
         _ if options.remount => Kind::Remount,
         _ if is_bind => {
             check_bind(&mount.source, &options)?;
             match around.root.and_then(|root| inside(root, Path::new(&mount.source))) {
-                Some(source) => Kind::BindInside { source, recursive, ids },
-                None => bind(&mount.source, recursive, &options, ids)?,
+                Some(source) => Kind::BindInside { source, recursive, ids, locked },
+                None => bind(&mount.source, recursive, &options, ids, locked)?,
             }
         }
         "proc" => Kind::New(FileSystem::Proc),
@@ -128,7 +152,7 @@ fn plan(mount: &spec::runtime::Mount, around: &Surroundings<'_>, maps: &mut IdMa
         "" => return Err(invalid(format!("mount on {:?} has neither a type nor bind", mount.destination))),
         name => Kind::New(FileSystem::Other { name: name.to_owned(), source: mount.source.clone() }),
     };
-    Ok(Planned { destination, options, kind })
+    Ok(Planned { source: mount.source.clone(), destination, options, kind })
 }
 
 /// A path of the host as one of the container, if it leads into the directory `root` by its text.
@@ -223,7 +247,7 @@ fn check_bind(source: &str, options: &Options) -> Result<()> {
     )))
 }
 
-fn bind(source: &str, recursive: bool, options: &Options, ids: Option<IdMap>) -> Result<Kind> {
+fn bind(source: &str, recursive: bool, options: &Options, ids: Option<IdMap>, locked: bool) -> Result<Kind> {
     let path = Path::new(source);
     let mount = clone_source(path, recursive).map_err(|error| match error.errno {
         Errno::NOENT => invalid(format!("bind source path does not exist: {source}")),
@@ -232,32 +256,63 @@ fn bind(source: &str, recursive: bool, options: &Options, ids: Option<IdMap>) ->
     if let Some(ids) = ids {
         ids.apply(&mount)?;
     }
-    set_bind_attributes(&mount, recursive, options)?;
+    set_bind_attributes(&mount, recursive, options, locked)?;
     let stat = rustix::fs::fstat(&mount).map_err(|errno| kernel::Error::at("stat", path, errno))?;
     let is_directory = FileType::from_raw_mode(stat.st_mode).is_dir();
     let is_proc_root = is_directory && stat.st_ino == PROC_ROOT_INODE && is_on_proc(&mount)?;
     Ok(Kind::Bind { mount, is_directory, is_proc_root })
 }
 
-/// While the mount is still detached, so that nobody sees it without them.
-pub(crate) fn set_bind_attributes(mount: &Mount, recursive: bool, options: &Options) -> Result<()> {
+/// Attributes that a mount in a user namespace keeps, because they bind the host's root (mount_namespaces(7)).
+const LOCKED: Attributes =
+    Attributes::READ_ONLY.with(Attributes::NOSUID).with(Attributes::NODEV).with(Attributes::NOEXEC);
+const ACCESS_TIME: Attributes = Attributes::ATIME_MASK.with(Attributes::NODIRATIME);
+
+/// While the mount is still detached, so that nobody sees it without them. `locked` for a container in a user namespace
+/// of its own, which must not get more than the kernel would let it take: we ourselves could.
+pub(crate) fn set_bind_attributes(mount: &Mount, recursive: bool, options: &Options, locked: bool) -> Result<()> {
+    let none = Attributes::NONE;
+    let (set, clear) = if options.has_attributes { changes(mount, options, locked)? } else { (none, none) };
     // Private unless asked otherwise: the clone is a peer of the host's mount, and what the container mounts
     // below must not appear on the host.
     let (propagation, all) = options.propagation.unwrap_or((Propagation::Private, true));
-    let none = Attributes::NONE;
     if all && recursive {
         mount.set_attributes(options.recursive_set, options.recursive_clear, Some(propagation), true)?;
-        if options.set != none || options.clear != none {
-            mount.set_attributes(options.set, options.clear, None, false)?;
+        if set != none || clear != none {
+            mount.set_attributes(set, clear, None, false)?;
         }
         return Ok(());
     }
     if recursive && (options.recursive_set != none || options.recursive_clear != none) {
         mount.set_attributes(options.recursive_set, options.recursive_clear, None, true)?;
     }
-    let set = options.set.with(options.recursive_set);
-    let clear = options.clear.with(options.recursive_clear).without(set);
+    let set = set.with(options.recursive_set);
+    let clear = clear.with(options.recursive_clear).without(set);
     Ok(mount.set_attributes(set, clear, Some(propagation), false)?)
+}
+
+/// What to set and to clear where any attribute is named: those that are not named are cleared, as mount(2) does in a
+/// remount and with it runc; but the choice of access time stays unless one is set.
+fn changes(mount: &Mount, options: &Options, locked: bool) -> Result<(Attributes, Attributes)> {
+    let had = kernel::mount::attributes_of(mount)?;
+    let plain = LOCKED.with(Attributes::NOSYMFOLLOW);
+    let mut set = options.set.without(ACCESS_TIME);
+    if locked {
+        let kept = had.intersection(LOCKED);
+        let access_time = options.set.intersection(ACCESS_TIME);
+        let moves_time = options.sets_access_time && access_time != had.intersection(ACCESS_TIME);
+        if options.clear.intersects(kept) || moves_time {
+            return Err(kernel::Error::new("change locked attributes of mount", Errno::PERM).into());
+        }
+        set = set.with(kept);
+    }
+    // What `rro` and its kin ask for holds for this mount too.
+    let mut clear = plain.without(set).without(options.recursive_set);
+    if options.sets_access_time && !locked {
+        set = set.with(options.set.intersection(ACCESS_TIME));
+        clear = clear.with(ACCESS_TIME);
+    }
+    Ok((set, clear))
 }
 
 pub(crate) fn is_on_proc(fd: impl AsFd) -> Result<bool> {
@@ -353,6 +408,35 @@ mod tests {
         check(mount("", &["bind", "idmap"], Vec::new()), "idmap needs");
         check(mount("", &["bind"], one), "both uid and gid");
         check(mount("", &["bind", "mode=1"], Vec::new()), "mode");
+    }
+
+    #[test]
+    fn a_bind_that_names_attributes_has_these_alone() {
+        use Attributes as A;
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let had = A::READ_ONLY.with(A::NOEXEC).with(A::NOATIME);
+        let check = |locked, asked: &[&str], wanted: Option<A>| {
+            let mount = kernel::mount::Filesystem::open("tmpfs").unwrap().mount(had).unwrap();
+            let options = Options::parse(&asked.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>()).unwrap();
+            let result = set_bind_attributes(&mount, false, &options, locked);
+            let found = result.is_ok().then(|| kernel::mount::attributes_of(&mount).unwrap());
+            assert_eq!(found, wanted, "{asked:?} {locked}");
+        };
+        check(false, &["bind"], Some(had));
+        check(false, &["bind", "dev"], Some(A::NOATIME));
+        check(false, &["bind", "rw", "nosuid"], Some(A::NOSUID.with(A::NOATIME)));
+        check(false, &["bind", "atime"], Some(A::NOATIME));
+        check(false, &["bind", "relatime"], Some(A::NONE));
+        check(false, &["bind", "nodiratime"], Some(A::NODIRATIME));
+        check(false, &["bind", "nodiratime", "strictatime"], Some(A::NODIRATIME.with(A::STRICTATIME)));
+        check(false, &["rbind", "rrelatime"], Some(A::READ_ONLY.with(A::NOEXEC)));
+        check(true, &["bind", "dev"], Some(had));
+        check(true, &["bind", "nosuid"], Some(had.with(A::NOSUID)));
+        check(true, &["bind", "rw"], None);
+        check(true, &["bind", "relatime"], None);
+        check(true, &["bind", "atime"], Some(had));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use crate::copy_up;
 use crate::error::{Error, Result, invalid};
 use crate::mount_options::Options;
-use crate::mount_plan::{FileSystem, Hierarchies, IdMap, Kind, Planned, is_on_proc, set_bind_attributes};
+use crate::mount_plan::{FileSystem, Hierarchies, IdMap, Kind, Planned, in_words, is_on_proc, set_bind_attributes};
 use kernel::beneath::Root;
 use kernel::mount::{Attributes, Filesystem, Mount, Propagation, set_attributes_at};
 use rustix::fs::{FileType, Mode, OFlags};
@@ -32,41 +32,46 @@ const PROC_FILES_ALLOWED: [&str; 11] = [
     "/proc/uptime",
 ];
 
-/// Attaches all in order. Returns the procfs mounted on `/proc`, if one was.
-pub(crate) fn attach_all(root: &Root, planned: &[Planned]) -> Result<Option<Mount>> {
-    let mut proc = None;
-    for entry in planned {
-        let attached = attach(root, entry).map_err(|error| in_words(error, &entry.destination))?;
-        if matches!(entry.kind, Kind::New(FileSystem::Proc)) && entry.destination == Path::new("/proc") {
-            proc = attached;
-        }
-    }
-    Ok(proc)
+/// What of the mounts is needed once more.
+#[derive(Default)]
+pub(crate) struct Attached {
+    /// The procfs on `/proc`.
+    pub proc: Option<Mount>,
+    /// To be made read-only once devices and other mounts have their places in them.
+    read_only: Vec<Mount>,
 }
 
-fn in_words(error: Error, destination: &Path) -> Error {
-    match error {
-        Error::Setup(error) if error.path.is_none() => {
-            let hint = match error.errno {
-                Errno::NOTDIR => " (a directory cannot be mounted on a file, nor a file on a directory)",
-                _ => "",
-            };
-            Error::Setup(kernel::Error::at(format!("{}{hint} on", error.action), destination, error.errno))
+impl Attached {
+    pub fn make_read_only(&self) -> Result<()> {
+        for mount in &self.read_only {
+            mount.set_attributes(Attributes::READ_ONLY, Attributes::NONE, None, false)?;
         }
-        Error::Setup(error) => {
-            let action = format!("mount on {}: {}", destination.display(), error.action);
-            Error::Setup(kernel::Error { action, ..error })
-        }
-        other => other,
+        Ok(())
     }
+}
+
+/// Attaches all in order.
+pub(crate) fn attach_all(root: &Root, planned: &[Planned], attached: &mut Attached) -> Result<()> {
+    for entry in planned {
+        let mount = attach(root, entry).map_err(|error| in_words(error, &entry.source, &entry.destination))?;
+        match (&entry.kind, mount) {
+            (Kind::New(FileSystem::Proc), mount) if entry.destination == Path::new("/proc") => attached.proc = mount,
+            (_, Some(mount)) if entry.is_read_only_tmpfs() => {
+                attached.read_only.push(mount);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Returns the mount where it was made here.
 fn attach(root: &Root, entry: &Planned) -> Result<Option<Mount>> {
     match &entry.kind {
         Kind::Bind { mount, is_directory, .. } => attach_bind(root, entry, mount, *is_directory).map(|()| None),
-        Kind::BindInside { source, recursive, ids } => {
-            let mount = bind_inside(root, entry, source, *recursive, ids.as_ref())?;
+        Kind::BindInside { source, recursive, ids, locked } => {
+            let mount = bind_inside(root, source, *recursive, ids.as_ref())?;
+            set_bind_attributes(&mount, *recursive, &entry.options, *locked)?;
             attach_bind(root, entry, &mount, is_directory(&mount)?).map(|()| None)
         }
         Kind::Remount => remount(root, entry).map(|()| None),
@@ -119,7 +124,7 @@ fn attach_bind(root: &Root, entry: &Planned, mount: &Mount, from_directory: bool
 }
 
 /// Of what lies beneath the container's root now, with what was mounted there so far.
-fn bind_inside(root: &Root, entry: &Planned, source: &Path, recursive: bool, ids: Option<&IdMap>) -> Result<Mount> {
+fn bind_inside(root: &Root, source: &Path, recursive: bool, ids: Option<&IdMap>) -> Result<Mount> {
     let found = root.open_file(source, OFlags::PATH, Mode::empty()).map_err(|error| match error.errno {
         Errno::NOENT => invalid(format!("bind source path does not exist in the container: {}", source.display())),
         _ => error.into(),
@@ -128,7 +133,6 @@ fn bind_inside(root: &Root, entry: &Planned, source: &Path, recursive: bool, ids
     if let Some(ids) = ids {
         ids.apply(&mount)?;
     }
-    set_bind_attributes(&mount, recursive, &entry.options)?;
     Ok(mount)
 }
 
@@ -237,15 +241,12 @@ fn tmpfs(source: &str, options: &Options, target: &Target) -> Result<Mount> {
         let stat = rustix::fs::fstat(&target.fd).map_err(|errno| kernel::Error::new("stat mount point", errno))?;
         options.data.push(("mode".to_owned(), Some(format!("{:o}", stat.st_mode & 0o7777))));
     }
-    if !options.copy_up {
-        return filesystem("tmpfs", source, &options);
-    }
-    // Writable until it is filled.
-    let wanted = options.set;
-    options.set = wanted.without(Attributes::READ_ONLY);
+    // Writable until all is in it, see `Attached`.
+    options.set = options.set.without(Attributes::READ_ONLY);
     let mount = filesystem("tmpfs", source, &options)?;
-    copy_up::copy_tree(&target.fd, &mount)?;
-    mount.set_attributes(wanted, Attributes::NONE, None, false)?;
+    if options.copy_up {
+        copy_up::copy_tree(&target.fd, &mount)?;
+    }
     Ok(mount)
 }
 

@@ -53,6 +53,11 @@ impl Namespaces {
         self.joins(Kind::User) || (self.new.contains(Kind::User) && !self.joined.is_empty())
     }
 
+    /// True when the container's users are not those of the caller.
+    pub fn has_own_users(&self) -> bool {
+        self.new.contains(Kind::User) || self.joins(Kind::User)
+    }
+
     /// True when the parent makes the network namespace while the child is busy otherwise. One that shall belong
     /// to another user namespace must be made inside of it.
     pub fn network_from_parent(&self) -> bool {

@@ -171,7 +171,7 @@ fn parse(table: &str) -> Option<Layout> {
 }
 
 /// Spaces, tabs, line feeds and backslashes are three octal digits after a backslash.
-fn unescape(text: &str) -> PathBuf {
+pub(crate) fn unescape(text: &str) -> PathBuf {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()
         .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))

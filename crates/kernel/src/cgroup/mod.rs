@@ -19,6 +19,7 @@ mod tests;
 pub use devices::{Access, DeviceKind, DeviceRule, DeviceState, Exception};
 pub use hierarchy::{Controller, Hierarchy};
 pub use layout::Layout;
+pub(crate) use layout::unescape;
 pub use resources::{
     Blkio, BlockDevice, Cpu, DeviceWeight, Limit, Memory, Network, Rdma, Resources, Throttle, ThrottleKind,
 };

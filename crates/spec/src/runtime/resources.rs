@@ -156,6 +156,8 @@ pub struct ThrottleDevice {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HugepageLimit {
+    /// Documents in use write `pagesize`, because those who read them with Go do not notice.
+    #[serde(alias = "pagesize")]
     pub page_size: String,
     pub limit: u64,
 }
