@@ -79,9 +79,9 @@ fn bytes(text: &str) -> Result<u64, String> {
         Some(prefix) if !prefix.is_empty() => (prefix, 1024_f64),
         _ => (unit.strip_suffix('B').unwrap_or(&unit), 1000_f64),
     };
+    let number: f64 = number.parse().map_err(|_| format!("is {text:?}, which begins with no number"))?;
     let exponent = UNITS.iter().position(|known| *known == prefix);
     let exponent = exponent.ok_or_else(|| format!("is {text:?}, which has no unit that is known"))?;
-    let number: f64 = number.parse().map_err(|_| format!("is {text:?}, which begins with no number"))?;
     let bytes = number * base.powi(exponent as i32); // at most 4
     // What is larger is no limit on any disk.
     if bytes >= 1.0 { Ok(bytes as u64) } else { Err(format!("is {text:?}, which leaves no room")) }

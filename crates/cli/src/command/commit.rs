@@ -1,6 +1,7 @@
 //! `brig commit`.
 //! The engine freezes, packs and names; here the id is printed.
 
+use super::budget;
 use crate::failure::Outcome;
 use crate::flags::{self, Parsed};
 use crate::globals::Place;
@@ -13,5 +14,6 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let engine = place.engine()?;
     let container = Container::find(&engine, &asked.container)?;
     let id = engine::commit::commit(&engine, &container, asked.options)?;
+    budget::keep(&engine, std::slice::from_ref(&id));
     output::print(&format!("{id}\n"))
 }

@@ -1,6 +1,7 @@
 //! `brig image copy`.
 //! Opens the store only if it is one of the ends, and gives a new archive its name when it is complete.
 
+use super::budget;
 use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Parsed};
 use crate::globals::Place as Directories;
@@ -45,6 +46,9 @@ pub fn run(place: &Directories, parsed: Parsed) -> Outcome {
         }
         None => Some(copied?),
     };
+    if let (Place::Store(name), Some(engine)) = (&asked.to, &engine) {
+        budget::keep(engine, &[engine.store().resolve(name)?.id]);
+    }
     output::print(&digest.map(|digest| format!("{digest}\n")).unwrap_or_default())
 }
 

@@ -1,6 +1,7 @@
 //! `brig import`.
 //! An archive of a root file system becomes an image of one layer.
 
+use super::budget;
 use super::load::{self, Source};
 use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Parsed};
@@ -31,5 +32,6 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
         Source::File(mut file) => image::import::import(engine.store(), &mut file, &import)?,
         Source::Stdin => image::import::import(engine.store(), &mut std::io::stdin().lock(), &import)?,
     };
+    budget::keep(&engine, std::slice::from_ref(&image.id));
     output::print(&format!("{}\n", image.id))
 }

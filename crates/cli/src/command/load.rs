@@ -1,6 +1,7 @@
 //! `brig load`, and where archives are read from.
 //! `import` reads through the same `Source`.
 
+use super::budget;
 use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Parsed};
 use crate::globals::Place;
@@ -20,6 +21,7 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
         Source::File(file) => archive::load(engine.store(), Input::File(file), &platform)?,
         Source::Stdin => archive::load(engine.store(), Input::Stream(&mut std::io::stdin().lock()), &platform)?,
     };
+    budget::keep(&engine, &loaded.iter().map(|loaded| loaded.image.id.clone()).collect::<Vec<_>>());
     let mut text = String::new();
     for loaded in loaded {
         if loaded.names.is_empty() {

@@ -2,6 +2,7 @@
 //! words and flags with the function that runs it.
 
 mod attach;
+mod budget;
 mod commit;
 mod containers;
 mod cp;

@@ -1,6 +1,7 @@
 //! `brig pull`, and the pull that `run` and `create` make of an image that is not here.
 //! Progress is worded here, as docker words it.
 
+use super::budget;
 use crate::failure::{Failure, Outcome};
 use crate::flags::container::Fetch;
 use crate::flags::{self, Parsed};
@@ -24,6 +25,7 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let (name, pulled) = engine::images::pull(&engine, &asked.reach, &asked.name, &asked.options, progress)?;
     board.say(&format!("Digest: {}", pulled.digest));
     board.say(&format!("Status: {} for {}", status(pulled.already_present), name.familiar()));
+    budget::keep(&engine, &[pulled.image.id]);
     output::print(&format!("{name}\n"))
 }
 
@@ -40,6 +42,7 @@ fn all_tags(engine: &Engine, asked: &flags::pull::Pull) -> Outcome {
         TagsProgress::Image(Progress::Layer { digest, step }) => layer(&mut board, digest.short(), step),
     };
     let (name, pulled) = engine::images::pull_all_tags(engine, &asked.reach, &asked.name, &asked.options, progress)?;
+    budget::keep(engine, &pulled.iter().map(|(_, pulled)| pulled.image.id.clone()).collect::<Vec<_>>());
     for (name, pulled) in &pulled {
         board.say(&format!("{}: Digest: {}", name.tag().unwrap_or_default(), pulled.digest));
     }
@@ -66,7 +69,8 @@ pub fn ensure(engine: &Engine, asked: &Fetch) -> Result<String, Failure> {
     }
     let options = PullOptions { platform: asked.platform.clone(), ..PullOptions::default() };
     let progress = &mut |name: &Reference, progress: Progress<'_>| show(&mut board, name, progress);
-    let (name, _) = engine::images::pull(engine, &asked.reach, &asked.name, &options, progress)?;
+    let (name, pulled) = engine::images::pull(engine, &asked.reach, &asked.name, &options, progress)?;
+    budget::keep(engine, &[pulled.image.id]);
     let as_typed = Reference::parse(&asked.name).is_ok_and(|typed| typed == name);
     Ok(if as_typed { asked.name.clone() } else { name.familiar() })
 }

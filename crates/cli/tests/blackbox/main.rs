@@ -27,6 +27,8 @@ mod security;
 mod signals;
 mod slow;
 mod stdio;
+mod store_budget;
+mod store_crashes;
 mod terminals;
 mod tmpfs;
 mod users;

@@ -10,7 +10,7 @@ use crate::harness::Brig;
 use crate::harness::process::{tool, wait_until};
 use crate::harness::registry::DockerRegistry;
 
-fn is_wanted() -> bool {
+pub fn is_wanted() -> bool {
     let wanted = std::env::var_os("BRIG_TEST_SLOW").is_some();
     if !wanted {
         eprintln!("skipped: BRIG_TEST_SLOW is not set");

@@ -82,7 +82,11 @@ fn what_nobody_needs_is_told_and_removed() {
     let store = store(&scratch);
     let image = add_image(&store, "a", &[("x", b"1")], &[("y", b"2")]);
     // As a killed removal leaves it: no name, everything else still there.
-    store.update(|entries| Ok(entries.clear())).unwrap();
+    let forget = |entries: &mut Vec<Entry>| {
+        entries.clear();
+        Ok(())
+    };
+    store.update(forget).unwrap();
     let parts = |users: Users<'_>| -> Vec<Part> {
         let report = store.check(&mut |_, _, _| (), users).unwrap();
         assert!(report.unused.iter().all(|(_, bytes)| *bytes > 0));
