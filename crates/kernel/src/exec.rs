@@ -133,6 +133,16 @@ pub fn is_open(number: u32) -> bool {
     libc::c_int::try_from(number).is_ok_and(|number| unsafe { libc::fcntl(number, libc::F_GETFD) } >= 0)
 }
 
+/// Descriptor `number`, which whoever executed us has left open, as our own. `None` when it is not open, or one of the
+/// standard streams. Must be called once for each, and for none that somebody else in this process owns.
+pub fn take(number: u32) -> Option<OwnedFd> {
+    if number < 3 || !is_open(number) {
+        return None;
+    }
+    // SAFETY: it is open, and the caller promises that nobody else owns it.
+    Some(unsafe { OwnedFd::from_raw_fd(number as libc::c_int) })
+}
+
 fn close_from(first: libc::c_int) -> Result<()> {
     // SAFETY: close_range takes integers only; `keep_only` passes the duty on.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first as libc::c_uint, libc::c_uint::MAX, 0) };

@@ -74,43 +74,71 @@ fn check(spec: &Spec) -> Result<()> {
 
 /// Makes the container; [`Starter`] lets it go.
 pub fn create(root: &Root, mut request: Request<'_>) -> Result<Starter> {
+    let warnings = request.spec.process.as_mut().map(capabilities::sift).unwrap_or_default();
+    let mut prepared = prepare(root, request.id, request.bundle, request.spec.clone())?;
+    prepared.container.record.no_new_keyring = request.keyring == Keyring::Inherited;
+    let created = make_init(&prepared.container, request, &prepared.group)?;
+    if let Err(error) = prepared.record_init(created.pid) {
+        created.abandon();
+        return Err(error);
+    }
+    let (container, lock) = prepared.into_parts();
+    Ok(Starter::new(container, created, lock, warnings))
+}
+
+/// A container's name, state and cgroup, without a process. Dropped, it is taken back.
+pub(crate) struct Prepared {
+    pub container: Container,
+    pub group: Cgroup,
+    lock: Lock,
+    undo: Undo,
+}
+
+impl Prepared {
+    pub fn record_init(&mut self, pid: i32) -> Result<()> {
+        let init = ProcessId::of(pid)?;
+        self.container.record.init_process_pid = init.pid;
+        self.container.record.init_process_start = init.start_time;
+        self.container.save()
+    }
+
+    pub fn into_parts(self) -> (Container, Lock) {
+        self.undo.keep();
+        (self.container, self.lock)
+    }
+}
+
+/// What goes before the process.
+pub(crate) fn prepare(root: &Root, id: &str, bundle: &Path, spec: Spec) -> Result<Prepared> {
     let layout = Layout::detect()?;
-    let rootfs = rootfs(request.bundle, &request.spec)?;
-    let linux = request.spec.linux.as_ref();
+    let linux = spec.linux.as_ref();
     let asked = linux.and_then(|linux| linux.resources.as_ref());
-    let cgroup = runtime::cgroup::name(&layout, linux.map_or("", |linux| &linux.cgroups_path), request.id)?;
+    let cgroup = runtime::cgroup::name(&layout, linux.map_or("", |linux| &linux.cgroups_path), id)?;
     if !layout.is_v2() && asked.is_some_and(|resources| !resources.unified.is_empty()) {
         return Err(invalid("invalid configuration: cannot use unified resources on cgroup version 1"));
     }
     let limits = runtime::cgroup::resources_of_bundle(asked);
-    let directory = root.reserve(request.id)?;
+    let rootfs = rootfs(bundle, &spec)?;
+    let directory = root.reserve(id)?;
     let mut undo = Undo { directory: Some(directory.clone()), cgroup: None };
     let lock = container::lock(&directory)?;
     let record = Record {
-        id: request.id.to_owned(),
+        id: id.to_owned(),
         init_process_pid: 0,
         init_process_start: 0,
         created: Timestamp::now(),
-        bundle: request.bundle.to_owned(),
+        bundle: bundle.to_owned(),
         rootfs,
         cgroup,
-        config: request.spec.clone(),
+        config: spec,
         owner: rustix::process::geteuid().as_raw(),
-        no_new_keyring: request.keyring == Keyring::Inherited,
+        no_new_keyring: false,
     };
-    let mut container = Container { directory, record };
+    let container = Container { directory, record };
     container.save()?;
     let group = make_cgroup(&layout, &container.record.cgroup, &limits)?;
     undo.cgroup = Some(group.clone());
-    let warnings = request.spec.process.as_mut().map(capabilities::sift).unwrap_or_default();
-    let created = make_init(&container, request, &group)?;
-    let recorded = record_init(&mut container, &created);
-    if let Err(error) = recorded {
-        created.abandon();
-        return Err(error);
-    }
-    undo.keep();
-    Ok(Starter::new(container, created, lock, warnings))
+    Ok(Prepared { container, group, lock, undo })
 }
 
 fn rootfs(bundle: &Path, spec: &Spec) -> Result<PathBuf> {
@@ -175,13 +203,6 @@ fn make_gate(path: &Path) -> Result<OwnedFd> {
     rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|errno| kernel::Error::at("open", path, errno).into())
 }
 
-fn record_init(container: &mut Container, created: &Created) -> Result<()> {
-    let init = ProcessId::of(created.pid)?;
-    container.record.init_process_pid = init.pid;
-    container.record.init_process_start = init.start_time;
-    container.save()
-}
-
 /// Takes back what was made so far, in reverse.
 struct Undo {
     directory: Option<PathBuf>,
@@ -206,6 +227,3 @@ impl Drop for Undo {
         }
     }
 }
-
-/// Held from the name's reservation until the container runs or waits.
-pub(crate) type Held = Lock;

@@ -3,6 +3,7 @@
 //! Knows no images, no names and no monitor; whoever calls it is the parent of the container's first process.
 
 pub mod capabilities;
+pub mod checkpoint;
 pub mod container;
 pub mod create;
 pub mod delete;
@@ -13,11 +14,15 @@ pub mod exec;
 pub mod features;
 pub mod kill;
 pub mod pause;
+pub mod restore;
 pub mod root;
 pub mod start;
 pub mod starter;
 pub mod template;
 pub mod update;
+
+mod criu;
+mod protobuf;
 
 pub use container::{Container, Record, Status};
 pub use error::{Error, Result};

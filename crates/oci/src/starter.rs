@@ -3,9 +3,9 @@
 //! on disk is taken away here or by `delete --force`.
 
 use crate::container::Container;
-use crate::create::Held;
 use crate::delete;
 use crate::error::Result;
+use kernel::lock::Lock;
 use kernel::pidfd::PidFd;
 use runtime::{Created, Running, hooks};
 use spec::runtime::Status;
@@ -15,12 +15,13 @@ pub struct Starter {
     container: Container,
     /// Taken by `start`.
     created: Option<Created>,
-    lock: Held,
+    /// Held from the name's reservation until the container runs or waits.
+    lock: Lock,
     warnings: Vec<String>,
 }
 
 impl Starter {
-    pub(crate) fn new(container: Container, created: Created, lock: Held, warnings: Vec<String>) -> Starter {
+    pub(crate) fn new(container: Container, created: Created, lock: Lock, warnings: Vec<String>) -> Starter {
         Starter { container, created: Some(created), lock, warnings }
     }
 

@@ -49,7 +49,7 @@ pub fn run(context: &Context, parsed: &Parsed) -> Outcome {
 }
 
 /// The specification, and the bundle's directory, which becomes the working directory: hooks start in it.
-fn bundle(parsed: &Parsed) -> Result<(Spec, PathBuf), Failure> {
+pub fn bundle(parsed: &Parsed) -> Result<(Spec, PathBuf), Failure> {
     kernel::self_exe::ensure_sealed()?;
     let bundle = parsed.text("bundle").filter(|bundle| !bundle.is_empty()).unwrap_or(".");
     let at = |error: std::io::Error| Failure::new(format!("chdir {bundle}: {}", crate::failure::plain(&error)));

@@ -1,6 +1,7 @@
 //! `brig runtime`, and this binary called as `brig-runtime` or `runc`: an OCI runtime with runc's command line. Reads the
 //! words, opens the log, calls the command; the work is `oci`'s. Nothing of the engine is touched.
 
+mod checkpoint;
 mod commands;
 mod delete;
 mod events;
@@ -136,7 +137,9 @@ fn dispatch(context: &Context, command: &'static Command, words: &[String]) -> O
         "update" => update::update(context, &parsed),
         "spec" => spec::spec(&parsed),
         "features" => Ok(print(&state::pretty(&oci::features::features(VERSION)))),
-        name => Err(Failure::new(format!("{name} needs CRIU, which this version does not call yet"))),
+        "checkpoint" => checkpoint::checkpoint(context, &parsed),
+        "restore" => checkpoint::restore(context, &parsed),
+        name => unreachable!("{name} is in the table of commands"),
     }
 }
 
