@@ -260,10 +260,12 @@ impl Store {
         };
         let names: Vec<Reference> = names(false).chain(names(true)).collect();
         let digest = &entry.manifest.digest;
-        let manifest = Manifest::parse(&blob::read_document(&self.blob_path(digest))?)
-            .map_err(|why| Error::invalid(format!("manifest {digest}"), why))?;
-        let config = ImageConfig::parse(&blob::read_document(&self.blob_path(id))?)
-            .map_err(|why| Error::invalid(format!("configuration {id}"), why))?;
+        let (manifest, config) = self.documents(digest, id).map_err(|why| match why {
+            Error::Invalid { what, why } => {
+                Error::invalid(what, format_args!("{why}: `brig image check --repair` fetches what is damaged again"))
+            }
+            other => other,
+        })?;
         Ok(Image {
             id: id.clone(),
             manifest_digest: digest.clone(),
@@ -272,6 +274,19 @@ impl Store {
             config,
             names,
         })
+    }
+
+    /// A manifest and a configuration. `Invalid` when one of them is damaged or missing.
+    pub(crate) fn documents(&self, manifest: &Digest, config: &Digest) -> Result<(Manifest, ImageConfig)> {
+        let read = |digest| match blob::read_document(&self.blob_path(digest)) {
+            Err(Error::Io(error)) if error.errno == rustix::io::Errno::NOENT => Err("is missing".to_owned()),
+            result => result.map_err(|why| format!("cannot be read: {why}")),
+        };
+        let parsed = read(manifest).and_then(|bytes| Manifest::parse(&bytes).map_err(|why| why.to_string()));
+        let first = parsed.map_err(|why| Error::invalid(format!("manifest {manifest}"), why))?;
+        let parsed = read(config).and_then(|bytes| ImageConfig::parse(&bytes).map_err(|why| why.to_string()));
+        let second = parsed.map_err(|why| Error::invalid(format!("configuration {config}"), why))?;
+        Ok((first, second))
     }
 }
 

@@ -2,11 +2,9 @@
 //! the budget, and for `check`, which tells what nobody needs.
 
 use super::User;
-use crate::blob;
 use crate::error::{Error, Result};
 use crate::index::Entry;
 use crate::store::Store;
-use spec::image::{ImageConfig, Manifest};
 use std::collections::HashSet;
 
 /// Names in hexadecimal.
@@ -32,14 +30,15 @@ impl Marks {
     /// Of one image.
     pub(super) fn add(&mut self, store: &Store, entry: &Entry) -> Result<()> {
         let digest = &entry.manifest.digest;
-        let damaged = |what: String, why: String| {
-            Error::invalid(what, format_args!("{why}: nothing is swept before `image check --repair` has mended it"))
-        };
-        let read = |digest| blob::read_document(&store.blob_path(digest)).map_err(|error| error.to_string());
-        let manifest = read(digest).and_then(|bytes| Manifest::parse(&bytes).map_err(|why| why.to_string()));
-        let manifest = manifest.map_err(|why| damaged(format!("manifest {digest}"), why))?;
-        let config = read(&entry.id).and_then(|bytes| ImageConfig::parse(&bytes).map_err(|why| why.to_string()));
-        let config = config.map_err(|why| damaged(format!("configuration {}", entry.id), why))?;
+        let (manifest, config) = store.documents(digest, &entry.id).map_err(|why| match why {
+            Error::Invalid { what, why } => Error::invalid(
+                what,
+                format_args!(
+                    "{why}: nothing is swept before `brig image check --repair` has mended it or its image is removed"
+                ),
+            ),
+            other => other,
+        })?;
         self.blobs.extend([digest.hex().to_owned(), entry.id.hex().to_owned()]);
         self.blobs.extend(manifest.layers.iter().map(|layer| layer.digest.hex().to_owned()));
         self.layers.extend(config.rootfs.diff_ids.iter().map(|id| id.hex().to_owned()));

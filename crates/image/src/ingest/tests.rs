@@ -283,3 +283,41 @@ fn what_an_interrupted_download_left_may_be_damaged() {
     fixture.store.prune(false, &|| Ok(Vec::new())).unwrap();
     assert!(!path.exists());
 }
+
+#[test]
+fn a_damaged_document_is_replaced_by_a_sound_one() {
+    let fixture = Fixture::new();
+    let archive = tar_of(&[("x", b"1")]);
+    let bring = || {
+        let ingest = fixture.store.ingest()?;
+        let layer = ingest.new_layer(&mut archive.as_slice(), None)?;
+        let (descriptor, config, manifest) = image_of(&[layer]);
+        ingest.put_blob(&descriptor, &config)?;
+        ingest.finish(&manifest, media_type::OCI_MANIFEST, &[Reference::parse("a").unwrap()])
+    };
+    let image: Image = bring().unwrap();
+    for digest in [&image.id, &image.manifest_digest] {
+        std::fs::write(fixture.store.blob_path(digest), "nonsense").unwrap();
+        let why = fixture.store.resolve("a").unwrap_err().to_string();
+        assert!(why.contains(digest.hex()) && why.contains("image check --repair"), "{why}");
+        bring().unwrap();
+        fixture.store.resolve("a").unwrap();
+    }
+}
+
+#[test]
+fn an_image_upon_another_needs_no_more_than_was_kept_of_that() {
+    let fixture = Fixture::new();
+    let ingest = fixture.store.ingest().unwrap();
+    let below = ingest.new_layer(&mut gzip(&tar_of(&[("x", b"1")])).as_slice(), None).unwrap();
+    let (descriptor, config, manifest) = image_of(std::slice::from_ref(&below));
+    ingest.put_blob(&descriptor, &config).unwrap();
+    ingest.finish(&manifest, media_type::OCI_MANIFEST, &[]).unwrap();
+    drop(ingest);
+    let ingest = fixture.store.clone().keeping_blobs().ingest().unwrap();
+    let above = ingest.new_layer(&mut tar_of(&[("y", b"2")]).as_slice(), None).unwrap();
+    assert!(ingest.has_blob(&above.descriptor.digest));
+    let (descriptor, config, manifest) = image_of(&[below, above]);
+    ingest.put_blob(&descriptor, &config).unwrap();
+    ingest.finish(&manifest, media_type::OCI_MANIFEST, &[]).unwrap();
+}
