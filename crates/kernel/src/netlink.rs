@@ -5,12 +5,14 @@
 mod address;
 mod link;
 pub(crate) mod message;
+mod moving;
 mod route;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use link::{Bridge, Link, Mac, Veth, Virtual, VirtualKind};
 pub use message::Batch;
+pub use moving::{is_valid_name, move_link};
 pub use route::Route;
 
 use crate::error::{Context, Error, Result, last_errno};

@@ -17,6 +17,8 @@ pub(crate) struct Attributes {
     apparmor: String,
     selinux: String,
     scheduler: Option<scheduler::Attributes>,
+    /// Whether the cgroup has CPUs of its own, with which a deadline does not go together.
+    has_cpuset: bool,
     io_priority: Option<(IoClass, u8)>,
     personality: Option<Domain>,
     memory_policy: Option<(u32, Mask)>,
@@ -47,6 +49,9 @@ impl Attributes {
         Ok(Attributes {
             apparmor,
             selinux: process.selinux_label.clone(),
+            has_cpuset: linux
+                .and_then(|linux| linux.resources.as_ref()?.cpu.as_ref())
+                .is_some_and(|cpu| !cpu.cpus.is_empty()),
             scheduler: process.scheduler.as_ref().map(scheduler_attributes).transpose()?,
             io_priority: process.io_priority.as_ref().map(io_priority).transpose()?,
             personality: linux.and_then(|linux| linux.personality.as_ref()).map(domain).transpose()?,
@@ -111,9 +116,17 @@ impl Attributes {
             personality::set(domain)?;
         }
         match &self.scheduler {
-            Some(attributes) => Ok(scheduler::set(attributes)?),
+            Some(attributes) => scheduler::set(attributes).map_err(|error| self.explain(error).into()),
             None => Ok(()),
         }
+    }
+
+    fn explain(&self, error: kernel::Error) -> kernel::Error {
+        if error.errno == rustix::io::Errno::PERM && self.has_cpuset {
+            let action = format!("{} (process scheduler can't be used together with AllowedCPUs)", error.action);
+            return kernel::Error { action, ..error };
+        }
+        error
     }
 }
 

@@ -167,7 +167,9 @@ fn device_rule(rule: &spec::runtime::DeviceRule) -> DeviceRule {
     // Negative is any, as runc has it.
     let number = |value: Option<i64>| value.filter(|value| *value >= 0).map(u32::try_from).transpose();
     let (major, minor) = (number(rule.major), number(rule.minor));
-    let access = Access::parse(&rule.access).filter(|_| known_kind && major.is_ok() && minor.is_ok());
+    // An `a`, "all" in the files of version 1, stands in documents and means nothing there, as runc reads them.
+    let letters = rule.access.replace('a', "");
+    let access = Access::parse(&letters).filter(|_| known_kind && major.is_ok() && minor.is_ok());
     DeviceRule {
         allow: rule.allow,
         kind,

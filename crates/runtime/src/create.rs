@@ -19,9 +19,10 @@ use kernel::clone::{Child, Options};
 use kernel::mount::{Attributes, Mount, Propagation};
 use kernel::namespace::{self, Kind};
 use kernel::pidfd::PidFd;
-use kernel::sysctl;
-use spec::runtime::{Linux, Spec, State};
+use kernel::{Context, netlink, sysctl};
+use spec::runtime::{Linux, NetDevice, Spec, State};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -98,7 +99,9 @@ pub fn create(create: Create<'_>) -> Result<Created> {
     let child = spawn_init(&plan, &ours, &theirs)?;
     // Our copy must go, or the child's end would not be the end of file.
     drop(theirs);
-    finish(child, ours, &plan.ending, |child, ours| provide_namespaces(&plan.namespaces, child, ours))
+    let linux = create.spec.linux.as_ref();
+    let devices = linux.map(|linux| &linux.net_devices);
+    finish(child, ours, &plan.ending, |child, ours| provide_namespaces(&plan.namespaces, devices, child, ours))
 }
 
 /// Waits until `child` is ready; on any error it is ended and reaped.
@@ -157,15 +160,59 @@ fn spawn_init(plan: &Plan<'_>, ours: &Socket, theirs: &Socket) -> Result<Child> 
 
 /// The parent's part in the child's namespaces: the map of a new user namespace, which may be about ids that the
 /// child has no power over, and the network, which is made while the child enters its cgroups and mounts.
-fn provide_namespaces(namespaces: &Namespaces, child: &Child, ours: &Socket) -> Result<()> {
+fn provide_namespaces(
+    namespaces: &Namespaces,
+    devices: Option<&BTreeMap<String, NetDevice>>,
+    child: &Child,
+    ours: &Socket,
+) -> Result<()> {
     if namespaces.new.contains(Kind::User) {
         namespace::write_mappings(child.pid, &namespaces.users, &namespaces.groups)?;
+        if !namespaces.network_from_parent() {
+            move_devices(devices, || namespace::of_process(child.pid, Kind::Network))?;
+        }
         ours.send(&Message::Mapped)?;
+    } else if !namespaces.network_from_parent() {
+        // Made by the clone or joined by the child soon.
+        move_devices(devices, || match namespaces.joined(Kind::Network) {
+            Some(joined) => joined.try_clone_to_owned().during("copy descriptor"),
+            None => namespace::of_process(child.pid, Kind::Network),
+        })?;
     }
     if namespaces.network_from_parent() {
-        ours.send(&Message::Network(namespace::new_network()?))?;
+        let network = namespace::new_network()?;
+        move_devices(devices, || network.try_clone().during("copy descriptor"))?;
+        ours.send(&Message::Network(network))?;
     }
     Ok(())
+}
+
+/// `network` is only asked for where there is something to move.
+fn move_devices(
+    devices: Option<&BTreeMap<String, NetDevice>>,
+    network: impl FnOnce() -> kernel::Result<OwnedFd>,
+) -> Result<()> {
+    let Some(devices) = devices.filter(|devices| !devices.is_empty()) else { return Ok(()) };
+    let network = network()?;
+    for (name, device) in devices {
+        let new_name = if device.name.is_empty() { name } else { &device.name };
+        netlink::move_link(name, &network, new_name)?;
+    }
+    Ok(())
+}
+
+fn check_devices(linux: &Linux, namespaces: &Namespaces) -> Result<()> {
+    if linux.net_devices.is_empty() {
+        return Ok(());
+    }
+    if !namespaces.differs_from_own(Kind::Network)? {
+        return Err(invalid("unable to move network devices without a NET namespace"));
+    }
+    let names = linux.net_devices.iter().flat_map(|(name, device)| [name, &device.name]);
+    match names.filter(|name| !name.is_empty()).find(|name| !netlink::is_valid_name(name)) {
+        Some(name) => Err(invalid(format!("invalid network device name {name:?}"))),
+        None => Ok(()),
+    }
 }
 
 fn plan<'a>(create: &'a Create<'a>, rootfs: &'a Mount) -> Result<Plan<'a>> {
@@ -174,6 +221,7 @@ fn plan<'a>(create: &'a Create<'a>, rootfs: &'a Mount) -> Result<Plan<'a>> {
     let process = spec.process.as_ref().ok_or_else(|| invalid("the specification has no process"))?;
     let namespaces = Namespaces::prepare(linux)?;
     check_names(spec, &namespaces)?;
+    check_devices(linux, &namespaces)?;
     let filter = filter(create.seccomp, linux.seccomp.as_ref(), create.bundle.map(|bundle| (bundle.state, true)))?;
     // A bound /dev is somebody else's: nothing is made in it.
     let is_dev = |path: &str| mount_plan::clean(path).as_deref() == Some(Path::new("/dev"));

@@ -33,7 +33,10 @@ impl<'a> Listener<'a> {
                 "seccomp action SCMP_ACT_NOTIFY is for containers of brig runtime; use SCMP_ACT_ERRNO or SCMP_ACT_LOG",
             )
         })?;
-        let agent = kernel::socket::connect_path(Path::new(&profile.listener_path))?;
+        let agent = kernel::socket::connect_path(Path::new(&profile.listener_path)).map_err(|error| {
+            let action = format!("failed to connect with seccomp agent: {}", error.action);
+            kernel::Error { action, ..error }
+        })?;
         let metadata = &profile.listener_metadata;
         Ok(Some(Listener { agent, metadata, state: state.clone(), pid: Cell::new(0), is_first }))
     }

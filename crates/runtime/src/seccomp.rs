@@ -50,12 +50,10 @@ pub fn compile(profile: &Seccomp) -> Result<Program, Error> {
     compile_for(profile, Architecture::NATIVE)
 }
 
-/// How to load it. Without any flag in the profile: SPEC_ALLOW, as runc does.
+/// How to load it. Without a list of flags in the profile: SPEC_ALLOW, as runc does; an empty list means none.
 pub fn flags(profile: &Seccomp) -> Result<Flags, Error> {
-    if profile.flags.is_empty() {
-        return Ok(Flags::SPEC_ALLOW);
-    }
-    profile.flags.iter().try_fold(Flags::NONE, |flags, name| match name.as_str() {
+    let Some(names) = &profile.flags else { return Ok(Flags::SPEC_ALLOW) };
+    names.iter().try_fold(Flags::NONE, |flags, name| match name.as_str() {
         "SECCOMP_FILTER_FLAG_LOG" => Ok(flags | Flags::LOG),
         "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => Ok(flags | Flags::SPEC_ALLOW),
         // Without a listener nobody waits for one, and the kernel refuses the flag.
@@ -297,9 +295,10 @@ mod tests {
     #[test]
     fn flags_by_name() {
         let with = |names: &[&str]| {
-            flags(&Seccomp { flags: names.iter().map(|name| (*name).to_owned()).collect(), ..Seccomp::default() })
+            flags(&Seccomp { flags: Some(names.iter().map(|name| (*name).to_owned()).collect()), ..Seccomp::default() })
         };
-        assert_eq!(with(&[]), Ok(Flags::SPEC_ALLOW));
+        assert_eq!(flags(&Seccomp::default()), Ok(Flags::SPEC_ALLOW));
+        assert_eq!(with(&[]), Ok(Flags::NONE));
         assert_eq!(with(&["SECCOMP_FILTER_FLAG_TSYNC"]), Ok(Flags::NONE));
         let both = ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"];
         assert_eq!(with(&both), Ok(Flags::LOG | Flags::SPEC_ALLOW));

@@ -98,7 +98,8 @@ fn settle(profile: Profile, machine: &Machine) -> Result<Seccomp> {
         default_action,
         default_errno_ret: errno_of(profile.default_errno.as_deref(), profile.default_errno_ret)?,
         architectures: architectures(profile.architectures, profile.arch_map, machine.architecture)?,
-        flags: profile.flags.unwrap_or_default(),
+        // An empty list is as good as none, as docker writes one for the other.
+        flags: profile.flags.filter(|flags| !flags.is_empty()),
         listener_path: profile.listener_path,
         listener_metadata: profile.listener_metadata,
         syscalls,

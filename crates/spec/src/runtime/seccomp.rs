@@ -13,9 +13,9 @@ pub struct Seccomp {
     /// `SCMP_ARCH_*`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub architectures: Vec<String>,
-    /// `SECCOMP_FILTER_FLAG_*`
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub flags: Vec<String>,
+    /// `SECCOMP_FILTER_FLAG_*`; an empty list is another thing than none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flags: Option<Vec<String>>,
     /// A socket that gets the descriptor for `SCMP_ACT_NOTIFY`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub listener_path: String,
