@@ -4,7 +4,7 @@
 use crate::{Context, Result};
 use rustix::event::epoll;
 use rustix::io::Errno;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 pub use rustix::event::epoll::EventFlags as Interest;
@@ -18,6 +18,13 @@ pub struct Epoll(OwnedFd);
 pub struct Event {
     pub token: u64,
     pub flags: Interest,
+}
+
+impl AsFd for Epoll {
+    /// Readable when there are events: one set can be watched by another.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 impl Epoll {

@@ -407,3 +407,14 @@ pub fn make_default_route(network: &Network, endpoint: &Endpoint, namespace: Bor
         _ => Ok(()),
     }
 }
+
+/// Puts `endpoint` on record with ports that are reserved already, and has packets sent there.
+pub fn publish(places: &Places, endpoint: &Endpoint) -> Result<()> {
+    let lock = Lock::shared(&places.firewall_lock())?;
+    write(places, endpoint)?;
+    if !firewall::add(places, endpoint)? {
+        drop(lock);
+        firewall::rebuild(places)?;
+    }
+    Ok(())
+}

@@ -4,6 +4,7 @@
 
 pub mod addresses;
 mod bridge;
+pub mod dns;
 pub mod endpoint;
 mod error;
 mod file;

@@ -112,6 +112,11 @@ pub enum Expression<'a> {
     DestinationKind {
         to: Register,
     },
+    /// Puts bytes into registers.
+    Immediate {
+        to: Register,
+        value: &'a [u8],
+    },
     /// Translates the destination to the address and port in registers.
     DestinationNat {
         is_ipv6: bool,
@@ -162,7 +167,7 @@ impl Expression<'_> {
             Expression::DestinationNat { .. } => "nat",
             Expression::Masquerade => "masq",
             Expression::Counter => "counter",
-            Expression::Verdict(_) => "immediate",
+            Expression::Immediate { .. } | Expression::Verdict(_) => "immediate",
         }
     }
 
@@ -216,6 +221,10 @@ impl Expression<'_> {
                 batch.be32(1, number(*to));
                 batch.be32(2, 3); // NFT_FIB_RESULT_ADDRTYPE
                 batch.be32(3, 2); // NFTA_FIB_F_DADDR
+            }
+            Expression::Immediate { to, value } => {
+                batch.be32(1, number(*to));
+                batch.nest(2, |batch| batch.put(NFTA_DATA_VALUE, value));
             }
             Expression::DestinationNat { is_ipv6, address, port } => {
                 batch.be32(1, 1); // NFT_NAT_DNAT
