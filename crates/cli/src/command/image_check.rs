@@ -16,7 +16,7 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::image_check::read(&parsed)?;
     let engine = place.engine()?;
     let mut board = Board::stderr(asked.quiet);
-    let progress = &mut |part: &Part, done, all| board.count("Checking", &name_of(part), done, all);
+    let progress = &mut |part: &Part, done, all| board.count("Checking", &short_name_of(part), done, all);
     let report = check::check(&engine, progress)?;
     for damage in &report.damages {
         output::print(&line(damage))?;
@@ -61,6 +61,13 @@ fn unused(report: &Report, freed: u64) -> String {
             size::short(bytes)
         ),
         freed => format!("unused: {layers} layers, {blobs} blobs ({}), removed\n", size::short(freed)),
+    }
+}
+
+fn short_name_of(part: &Part) -> String {
+    match part {
+        Part::Blob(digest) => format!("blob {}", digest.short()),
+        Part::Layer(diff_id) => format!("layer {}", diff_id.short()),
     }
 }
 

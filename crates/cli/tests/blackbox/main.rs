@@ -28,6 +28,7 @@ mod signals;
 mod slow;
 mod stdio;
 mod store_budget;
+mod store_check;
 mod store_crashes;
 mod terminals;
 mod tmpfs;

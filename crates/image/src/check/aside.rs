@@ -23,9 +23,17 @@ impl Store {
     pub fn set_aside<'a>(&self, parts: impl IntoIterator<Item = &'a Part>) -> Result<Aside> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let lease = self.use_images()?;
-        let name = format!("{TEMPORARY_PREFIX}aside-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let directory = self.layers().path().join(name);
-        std::fs::create_dir(&directory).map_err(Error::io("create directory", &directory))?;
+        let directory = loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{TEMPORARY_PREFIX}aside-{}-{number}", std::process::id());
+            let directory = self.layers().path().join(name);
+            match std::fs::create_dir(&directory) {
+                // A killed process with our number has left it; it is swept another time.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                result => result.map_err(Error::io("create directory", &directory))?,
+            }
+            break directory;
+        };
         let mut aside = Aside { parts: Vec::new(), directory, _lease: lease };
         for (number, part) in parts.into_iter().enumerate() {
             let place = match part {

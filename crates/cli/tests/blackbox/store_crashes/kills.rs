@@ -19,9 +19,16 @@ pub struct Scenario<'a> {
     /// What the same command may answer when the killed one had come to its end: empty if it must succeed.
     pub refusal: &'a str,
     pub env: &'a [(&'a str, &'a str)],
+    /// The store is damaged before, and whole afterwards.
+    pub repairs: bool,
 }
 
-impl Scenario<'_> {
+impl<'a> Scenario<'a> {
+    /// To be filled in.
+    fn of(brig: &'a Brig) -> Scenario<'a> {
+        Scenario { brig, line: "", refusal: "", env: &[], repairs: false }
+    }
+
     fn command(&self, line: &str) -> Command {
         let mut command = self.brig.bare();
         command.args(split(line)).envs(self.env.iter().copied());
@@ -70,7 +77,9 @@ impl Scenario<'_> {
             check if check.code == 0 => Ok(()),
             check => Err(format!("{when}: image check: {} {}", check.text(), check.stderr)),
         };
-        sound("before")?;
+        if !self.repairs {
+            sound("before")?;
+        }
         let again = self.run(self.line);
         let is_refused = !self.refusal.is_empty() && again.stderr.contains(self.refusal);
         if again.code != 0 && !is_refused {
@@ -131,14 +140,14 @@ pub fn pull(moments: Moments) {
     let brig = sandbox();
     let (_registry, name) = with_registry(&brig.dir, &image(7));
     let line = format!("pull -q {name}");
-    Scenario { brig: &brig, line: &line, refusal: "", env: &[] }.check(moments);
+    Scenario { line: &line, ..Scenario::of(&brig) }.check(moments);
 }
 
 pub fn load(moments: Moments, layers: &str) {
     let brig = sandbox();
     let archive = brig.write("in.tar", image(8).oci_archive("team/app:v2"));
     let line = format!("load -i {archive}");
-    Scenario { brig: &brig, line: &line, refusal: "", env: &[("BRIG_LAYERS", layers)] }.check(moments);
+    Scenario { line: &line, env: &[("BRIG_LAYERS", layers)], ..Scenario::of(&brig) }.check(moments);
 }
 
 /// The first command in a new store.
@@ -147,14 +156,14 @@ pub fn first(moments: Moments) {
     fs::create_dir(brig.root()).expect("a new directory");
     let archive = brig.write("in.tar", image(9).oci_archive("team/app:v2"));
     let line = format!("load -i {archive}");
-    Scenario { brig: &brig, line: &line, refusal: "", env: &[] }.check(moments);
+    Scenario { line: &line, ..Scenario::of(&brig) }.check(moments);
 }
 
 pub fn import(moments: Moments) {
     let brig = sandbox();
     let archive = brig.write("bb.tar", busybox_tar());
     let line = format!("import -c 'ENV A=b' {archive} team/made");
-    Scenario { brig: &brig, line: &line, refusal: "", env: &[] }.check(moments);
+    Scenario { line: &line, ..Scenario::of(&brig) }.check(moments);
 }
 
 pub fn commit(moments: Moments) {
@@ -162,19 +171,19 @@ pub fn commit(moments: Moments) {
     brig.ok("create --name box bb true");
     let file = brig.write("file", super::noise(20_000, 5));
     brig.ok(&format!("cp {file} box:/file"));
-    Scenario { brig: &brig, line: "commit box team/made", refusal: "", env: &[] }.check(moments);
+    Scenario { line: "commit box team/made", ..Scenario::of(&brig) }.check(moments);
 }
 
 pub fn tag(moments: Moments) {
     let brig = sandbox();
-    Scenario { brig: &brig, line: "tag bb team/other:v3", refusal: "", env: &[] }.check(moments);
+    Scenario { line: "tag bb team/other:v3", ..Scenario::of(&brig) }.check(moments);
 }
 
 pub fn rmi(moments: Moments) {
     let brig = sandbox();
     let archive = brig.write("in.tar", image(8).oci_archive("team/app:v2"));
     brig.ok(&format!("load -i {archive}"));
-    Scenario { brig: &brig, line: "rmi team/app:v2", refusal: "No such image", env: &[] }.check(moments);
+    Scenario { line: "rmi team/app:v2", refusal: "No such image", ..Scenario::of(&brig) }.check(moments);
 }
 
 /// Also what an interrupted download has left.
@@ -183,7 +192,38 @@ pub fn prune(moments: Moments) {
     let archive = brig.write("in.tar", image(8).oci_archive("team/app:v2"));
     brig.ok(&format!("load -i {archive}"));
     brig.ok("tag bb keep");
-    Scenario { brig: &brig, line: "image prune -af", refusal: "", env: &[] }.check(moments);
+    Scenario { line: "image prune -af", ..Scenario::of(&brig) }.check(moments);
+}
+
+/// A load that makes the store too large, so that another image goes.
+pub fn eviction(moments: Moments) {
+    let brig = sandbox();
+    for (seed, name) in [(8, "team/app:v2"), (9, "team/next:v1")] {
+        brig.write(&format!("{seed}.tar"), image(seed).oci_archive(name));
+    }
+    brig.ok(&format!("load -i {}", brig.dir.join("8.tar").display()));
+    brig.ok("create --name box bb true");
+    // Less than busybox and the three layers of one of the two take.
+    let config = brig.write("brig.toml", "store.max = \"2MB\"");
+    let line = format!("load -i {}", brig.dir.join("9.tar").display());
+    Scenario { line: &line, env: &[("BRIG_CONFIG", &config)], ..Scenario::of(&brig) }.check(moments);
+    assert_eq!(brig.ok("images -q").lines().count(), 2, "one was evicted");
+}
+
+/// A layer and a configuration are damaged.
+pub fn repair(moments: Moments) {
+    let brig = sandbox();
+    let (_registry, name) = with_registry(&brig.dir, &image(7));
+    brig.ok(&format!("pull -q {name}"));
+    let id = brig.inspect(&name, "{{.Id}}").replace(':', "/");
+    fs::write(brig.root().join("images/blobs").join(id), "nonsense").expect("it is there");
+    let layers = fs::read_dir(brig.root().join("layers")).expect("a directory").flatten();
+    let images = layers.map(|layer| layer.path().join("image.erofs"));
+    let large = images.filter(|path| path.metadata().is_ok_and(|metadata| metadata.len() > 1_300_000));
+    let large = large.min_by_key(|path| path.metadata().map_or(0, |metadata| metadata.len())).expect("the large layer");
+    let file = fs::File::options().write(true).open(large).expect("it can be opened");
+    std::os::unix::fs::FileExt::write_all_at(&file, b"nonsense", 200_000).expect("it can be written");
+    Scenario { line: "image check --repair", repairs: true, ..Scenario::of(&brig) }.check(moments);
 }
 
 #[test]
@@ -239,6 +279,20 @@ fn a_tag_killed_at_any_write() {
 fn a_removal_killed_at_any_write() {
     if !is_docker() {
         rmi(Moments::Some);
+    }
+}
+
+#[test]
+fn an_eviction_killed_at_any_write() {
+    if !is_docker() {
+        eviction(Moments::Some);
+    }
+}
+
+#[test]
+fn a_repair_killed_at_any_write() {
+    if !is_docker() {
+        repair(Moments::Some);
     }
 }
 

@@ -33,12 +33,18 @@ fn a_sweep_takes_nothing_that_others_need() {
             act();
         }
     };
+    // Each load evicts what nobody needs.
+    let config = brig.write("brig.toml", "store.max = \"1kB\"");
+    let load = || {
+        let line = format!("load -i {archive}");
+        brig.command(&line).env("BRIG_CONFIG", &config).start().finish().expect(0);
+    };
     thread::scope(|scope| {
         scope.spawn(|| while_others_work(&|| drop(brig.run("image prune -af").expect(0))));
         scope.spawn(|| while_others_work(&|| drop(brig.run(&format!("rmi -f {one} three:1")))));
         let workers = [
             scope.spawn(|| (0..ROUNDS).for_each(|_| drop(brig.run(&format!("pull -q {one}")).expect(0)))),
-            scope.spawn(|| (0..ROUNDS).for_each(|_| drop(brig.run(&format!("load -i {archive}")).expect(0)))),
+            scope.spawn(|| (0..ROUNDS).for_each(|_| load())),
             // Between its pull and its container the image may be removed by name, but never a part of it.
             scope.spawn(|| {
                 for _ in 0..ROUNDS {

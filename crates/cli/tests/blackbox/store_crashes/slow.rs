@@ -16,6 +16,8 @@ fn every_command_killed_at_every_write() {
     kills::commit(Moments::All);
     kills::rmi(Moments::All);
     kills::prune(Moments::All);
+    kills::eviction(Moments::All);
+    kills::repair(Moments::All);
 }
 
 #[test]
