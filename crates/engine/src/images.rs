@@ -126,6 +126,14 @@ pub fn find(engine: &Engine, name: &str) -> Result<Image> {
     engine.store().resolve(name).map_err(sorted)
 }
 
+/// Bytes of the image's documents and, where the store keeps them, compressed layers; not what they unpack to.
+pub fn content_size(engine: &Engine, image: &Image) -> u64 {
+    let layers = image.manifest.layers.iter().map(|layer| &layer.digest);
+    let blobs = [&image.manifest_digest, &image.id].into_iter().chain(layers);
+    let sizes = blobs.filter_map(|digest| engine.store().blob_path(digest).metadata().ok());
+    sizes.map(|metadata| metadata.len()).sum()
+}
+
 /// Newest first. `repository` (`debian`, `debian:stable`, a pattern) is one more filter of the kind
 /// `reference`; where there is one, the images have only the names that fit.
 pub fn list(engine: &Engine, repository: Option<&str>, filters: &[String]) -> Result<Vec<Image>> {

@@ -16,6 +16,7 @@ use crate::blob::Blob;
 use crate::client::{Client, Purpose};
 use crate::document::{self, Fetched};
 use crate::layers::REPORT_EVERY;
+use crate::policy::Policy;
 use crate::referrers;
 use crate::session::Session;
 use crate::upload;
@@ -83,10 +84,10 @@ struct Links {
     manifests: Option<Vec<Descriptor>>,
 }
 
-/// Copies what `source` names to `target`; gives the document that `target` names now.
+/// Copies what `source` names to `target`, if the policy allows it; gives the document that `target` names now.
 ///
 /// # Errors
-/// Those of reading and writing; `Platform` if an index has nothing for the platform asked for.
+/// Those of reading and writing; `Platform` if an index has nothing for the platform asked for; `Refused`.
 pub fn copy(
     from: &Session,
     source: &Reference,
@@ -95,12 +96,15 @@ pub fn copy(
     options: &CopyOptions,
     progress: &mut dyn FnMut(CopyProgress<'_>),
 ) -> Result<Fetched, Error> {
+    let policy = Policy::load(&from.policy)?;
     let (from, to) = (Client::new(from, source, Purpose::Pull)?, Client::new(to, target, Purpose::Push)?);
     let what = format!("manifest for {}", source.familiar());
     let mut root = document::get(&from, &what, document::name(source), source.digest())?;
+    let named = root.digest.clone();
     if let Platforms::One(platform) = &options.platforms {
         root = choose(&from, source, root, platform.clone().unwrap_or_else(Platform::host))?;
     }
+    policy.check(&from, source, &[&named, &root.digest])?;
     if let Some(wanted) = target.digest().filter(|wanted| **wanted != root.digest) {
         let cause = format!("its digest is {}, so it cannot be written as {wanted}", root.digest);
         return Err(Error::Unsupported { what, cause });

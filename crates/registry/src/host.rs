@@ -25,7 +25,7 @@ pub fn is_authority(name: &str) -> bool {
         None => name.len() == host.len(),
     };
     let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    port_fits && address.is_none_or(|address| address.parse::<Ipv6Addr>().is_ok())
+    !host.is_empty() && port_fits && address.is_none_or(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
 /// Whether `authority` is this machine: `localhost` and what is under it (RFC 6761 section 6.3),
@@ -84,7 +84,8 @@ mod tests {
         for name in ["docker.io", "localhost:5000", "[::1]:5000", "[fe80::1]", "Reg:65535"] {
             assert!(is_authority(name), "{name}");
         }
-        for name in ["reg:99999", "reg:0", "reg:", "[:]", "[:]:80", "[1:2]", "user@reg", "reg:80:80", "", "a b"] {
+        for name in ["reg:99999", "reg:0", "reg:", "[:]", "[:]:80", "[1:2]", "user@reg", "reg:80:80", "", ":80", "a b"]
+        {
             assert!(!is_authority(name), "{name}");
         }
     }

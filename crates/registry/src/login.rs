@@ -32,16 +32,37 @@ pub fn login(session: &Session, registry: &str, user: &User) -> Result<LoggedIn,
         return Err(Error::Login { registry: registry.to_owned(), cause });
     }
     let registry = key(registry);
-    let host = registry.split('/').next().unwrap_or(&registry);
-    let checked = session.with_user(user);
-    let client = Client::of_registry(&checked, host)?;
-    match client.send(&Ask::get("login", "", "application/json")) {
-        Ok(answer) => crate::transport::finish(answer.response),
-        Err(Error::Unauthorized { cause, .. }) => return Err(Error::Login { registry, cause }),
-        Err(error) => return Err(error),
-    }
+    check(&session.with_user(user), &registry)?;
     let kept = credentials::keep(session.credentials_file()?, &registry, user)?;
     Ok(LoggedIn { registry, file: kept.file, helper: kept.helper })
+}
+
+/// Checks with the registry whether what is stored for it is still accepted. The stored form stays as it is.
+///
+/// # Errors
+/// As `login`; `Login` also if nothing is stored.
+pub fn login_again(session: &Session, registry: &str) -> Result<(), Error> {
+    let registry = key(registry);
+    let (host, path) = registry.split_once('/').unwrap_or((&registry, ""));
+    let known = credentials::lookup(session.credentials_files(), host, path)?;
+    if matches!(known.secret, Secret::None) {
+        return Err(Error::Login { registry, cause: known.hint() });
+    }
+    check(&session.with_credentials(known), &registry)
+}
+
+/// Asks the registry as whom `session` is.
+fn check(session: &Session, registry: &str) -> Result<(), Error> {
+    let host = registry.split('/').next().unwrap_or(registry);
+    let client = Client::of_registry(session, host)?;
+    match client.send(&Ask::get("login", "", "application/json")) {
+        Ok(answer) => {
+            crate::transport::finish(answer.response);
+            Ok(())
+        }
+        Err(Error::Unauthorized { cause, .. }) => Err(Error::Login { registry: registry.to_owned(), cause }),
+        Err(error) => Err(error),
+    }
 }
 
 /// Forgets the user of a registry; `false` if none was known. Asks no registry.
@@ -54,12 +75,16 @@ pub fn logout_all(session: &Session) -> Result<Vec<String>, Error> {
     credentials::erase_all(session.credentials_file()?)
 }
 
-/// The name of the user that is stored for a registry; a token has none.
+/// The name of the user that is stored for a registry; docker's `<token>` for a token, which has none.
 pub fn stored_user(session: &Session, registry: &str) -> Result<Option<String>, Error> {
     let key = key(registry);
     let (host, path) = key.split_once('/').unwrap_or((&key, ""));
     let known = credentials::lookup(session.credentials_files(), host, path)?;
-    let Secret::Basic(pair) = known.secret else { return Ok(None) };
+    let pair = match known.secret {
+        Secret::None => return Ok(None),
+        Secret::Basic(pair) => pair,
+        Secret::Identity(_) | Secret::Bearer(_) => return Ok(Some("<token>".to_owned())),
+    };
     let pair = BASE64_STANDARD.decode(pair).unwrap_or_default();
     Ok(String::from_utf8_lossy(&pair).split_once(':').map(|(name, _)| name.to_owned()))
 }

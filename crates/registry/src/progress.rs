@@ -35,6 +35,8 @@ pub enum TagsProgress<'a> {
     Tag { tag: &'a str },
     /// It is no image that can be pulled here; `why` is the whole error.
     Skipped { tag: &'a str, why: &'a str },
+    /// The policy refuses it; `why` is the whole refusal.
+    Refused { tag: &'a str, why: &'a str },
     /// Of the tag that was named last.
     Image(Progress<'a>),
 }

@@ -15,9 +15,10 @@ use crate::client::{Client, Purpose};
 use crate::layers::{self, Layer};
 use crate::manifest::{self, Found};
 use crate::origins;
-use crate::policy::Policy;
+use crate::policy::{Policy, Verified};
 use crate::progress::{Progress, TagsProgress};
 use crate::session::Session;
+use crate::signed;
 use crate::tags;
 
 /// How to pull.
@@ -27,6 +28,8 @@ pub struct PullOptions {
     pub platform: Option<Platform>,
     /// Layers that are fetched at the same time; 3 if `None`.
     pub layers_at_once: Option<NonZeroUsize>,
+    /// What the image is called here; as on the registry if `None`.
+    pub called: Option<Reference>,
 }
 
 /// A pulled image.
@@ -37,6 +40,8 @@ pub struct Pulled {
     pub digest: Digest,
     /// The name meant this image before: "Image is up to date".
     pub already_present: bool,
+    /// Why the policy lets it through.
+    pub verified: Verified,
 }
 
 /// Brings the image that `reference` names into `store` and names it so. `Ok` means that the store
@@ -52,13 +57,15 @@ pub fn pull(
     let platform = options.platform.clone().unwrap_or_else(Platform::host);
     let found = manifest::resolve(&client, reference, &platform)?;
     // Before anything of it has a name here, and also where it is here already: the policy may be newer.
-    Policy::load(&session.policy)?.check(&client, reference, &[&found.digest, &found.manifest_digest])?;
-    let names = names(reference, &found.digest);
+    let digests = [&found.digest, &found.manifest_digest];
+    let verified = Policy::load(&session.policy)?.check(&client, reference, &digests)?;
+    let names = names(reference, options.called.as_ref(), &found.digest);
     let ingest = store.ingest()?;
-    let before = store.resolve(&reference.to_string()).ok();
+    let before = names.first().and_then(|name| store.resolve(&name.to_string()).ok());
     let before = match before {
         Some(image) if is_complete(&ingest, &image, &found, &names)? => {
-            return Ok(Pulled { image, digest: found.digest, already_present: true });
+            signed::note(store, &found.manifest_digest, &verified);
+            return Ok(Pulled { image, digest: found.digest, already_present: true, verified });
         }
         other => other,
     };
@@ -71,13 +78,14 @@ pub fn pull(
     let all: Vec<_> = pairs.map(|(blob, diff_id)| Layer { blob, diff_id }).collect();
     layers::fetch(&client, &ingest, &all, options.layers_at_once, progress)?;
     let image = ingest.finish(&found.bytes, &found.media_type, &names)?;
+    signed::note(store, &found.manifest_digest, &verified);
     origins::note(store, &reference.name(), all.iter().map(|layer| (layer.diff_id, layer.blob)));
     let already_present = before.is_some_and(|before| before.id == image.id);
-    Ok(Pulled { image, digest: found.digest, already_present })
+    Ok(Pulled { image, digest: found.digest, already_present, verified })
 }
 
-/// Pulls every tag of a repository, in the registry's order. What has nothing for the platform, or is no image, is
-/// passed over and said so.
+/// Pulls every tag of a repository, in the registry's order. What has nothing for the platform, is no image, or is
+/// refused by the policy, is passed over and said so.
 ///
 /// # Errors
 /// `NotFound` if the repository has no tags; else the first failure.
@@ -102,6 +110,7 @@ pub fn pull_all_tags(
             Err(error @ (Error::Platform { .. } | Error::Unsupported { .. })) => {
                 progress(TagsProgress::Skipped { tag: &tag, why: &error.to_string() });
             }
+            Err(Error::Refused(refusal)) => progress(TagsProgress::Refused { tag: &tag, why: &refusal.to_string() }),
             Err(error) => return Err(error),
         }
     }
@@ -110,11 +119,12 @@ pub fn pull_all_tags(
 
 /// What the image will be called: its tag, unless a digest was asked for (then the tag was not looked
 /// at), and the digest that it has on the registry.
-fn names(reference: &Reference, digest: &Digest) -> Vec<Reference> {
+fn names(reference: &Reference, called: Option<&Reference>, digest: &Digest) -> Vec<Reference> {
     let by_digest = reference.with_digest(digest.clone());
-    match reference.digest() {
-        Some(_) => vec![by_digest],
-        None => vec![reference.clone(), by_digest],
+    match (called, reference.digest()) {
+        (Some(called), _) => vec![called.clone(), by_digest],
+        (None, Some(_)) => vec![by_digest],
+        (None, None) => vec![reference.clone(), by_digest],
     }
 }
 

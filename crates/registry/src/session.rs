@@ -36,7 +36,8 @@ pub struct Session {
     pub(crate) transport: Transport,
     pub(crate) tokens: Tokens,
     pub(crate) policy: Files,
-    user: Option<User>,
+    /// Goes before the files.
+    given: Option<Credentials>,
     credentials_files: Vec<PathBuf>,
     /// What was looked up, by registry and repository: a helper is asked once.
     known: Mutex<HashMap<(String, String), Credentials>>,
@@ -53,7 +54,7 @@ impl Session {
             transport: Transport::new(hosts, access.insecure),
             tokens: Tokens::default(),
             policy: access.policy,
-            user: access.user,
+            given: access.user.as_ref().map(Credentials::of),
             credentials_files: credentials::files(access.credentials_file.as_deref()),
             known: Mutex::default(),
         })
@@ -68,19 +69,24 @@ impl Session {
 
     /// The same with nothing but this user, for checking it.
     pub(crate) fn with_user(&self, user: &User) -> Session {
+        self.with_credentials(Credentials::of(user))
+    }
+
+    /// The same with nothing but these.
+    pub(crate) fn with_credentials(&self, credentials: Credentials) -> Session {
         Session {
             transport: self.transport.like(),
             tokens: Tokens::default(),
             policy: self.policy.clone(),
-            user: Some(user.clone()),
+            given: Some(credentials),
             credentials_files: Vec::new(),
             known: Mutex::default(),
         }
     }
 
     pub(crate) fn credentials(&self, registry: &str, repository: &str) -> Result<Credentials, Error> {
-        if let Some(user) = &self.user {
-            return Ok(Credentials::of(user));
+        if let Some(given) = &self.given {
+            return Ok(given.clone());
         }
         let key = (registry.to_owned(), repository.to_owned());
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,7 @@
 //! `brig images`: images as a table, a line for each name.
 //! An image is shown once for each of its names.
 
+use super::images_tree;
 use crate::failure::Outcome;
 use crate::flags::images::Images;
 use crate::flags::{self, Parsed};
@@ -37,6 +38,9 @@ const NONE: &str = "<none>";
 /// Prints the list.
 pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::images::read(&parsed)?;
+    if asked.tree {
+        return images_tree::print(&place.engine()?, &asked);
+    }
     let typed = asked.format.as_deref().unwrap_or_default();
     let table = if asked.digests { TABLE_WITH_DIGEST } else { TABLE };
     let format = LISTING.format(if asked.quiet { "{{.ID}}" } else { typed }, table)?;

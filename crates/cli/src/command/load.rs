@@ -7,7 +7,6 @@ use crate::flags::{self, Parsed};
 use crate::globals::Place;
 use crate::output;
 use image::archive::{self, Input};
-use spec::Platform;
 use std::fmt::Write as _;
 use std::fs::File;
 
@@ -16,10 +15,10 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::load::read(&parsed)?;
     let source = source(asked.input.as_deref())?;
     let engine = place.engine()?;
-    let platform = asked.platform.unwrap_or_else(Platform::host);
+    let platform = asked.platform.as_ref();
     let loaded = match source {
-        Source::File(file) => archive::load(engine.store(), Input::File(file), &platform)?,
-        Source::Stdin => archive::load(engine.store(), Input::Stream(&mut std::io::stdin().lock()), &platform)?,
+        Source::File(file) => archive::load(engine.store(), Input::File(file), platform)?,
+        Source::Stdin => archive::load(engine.store(), Input::Stream(&mut std::io::stdin().lock()), platform)?,
     };
     budget::keep(&engine, &loaded.iter().map(|loaded| loaded.image.id.clone()).collect::<Vec<_>>());
     let mut text = String::new();
@@ -47,6 +46,9 @@ pub fn source(path: Option<&str>) -> Result<Source, Failure> {
         None if kernel::terminal::is_terminal(std::io::stdin()) => {
             Err(Failure::message("standard input is a terminal: give a file or redirect standard input"))
         }
-        None => Ok(Source::Stdin),
+        None => {
+            kernel::fifo::enlarge(std::io::stdin(), output::sink::CAPACITY);
+            Ok(Source::Stdin)
+        }
     }
 }

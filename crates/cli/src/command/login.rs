@@ -1,6 +1,6 @@
 //! `brig login`.
-//! Name and password come from flags, standard input or, on a terminal, from who sits there; a password that is typed
-//! is not shown.
+//! Name and password come from flags, standard input, what is kept already or, on a terminal, from who sits there; a
+//! password that is typed is not shown.
 
 use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Parsed};
@@ -25,6 +25,9 @@ pub fn run(_: &Place, parsed: Parsed) -> Outcome {
     if asked.password.is_some() {
         warn("Using --password via the CLI is insecure. Use --password-stdin.");
     }
+    if again(&asked)? {
+        return output::print("Login Succeeded\n");
+    }
     let user = user(&asked)?;
     let done = engine::images::login(&asked.reach, &asked.registry, &user)?;
     if let LoggedIn { helper: None, file, .. } = &done {
@@ -34,6 +37,24 @@ pub fn run(_: &Place, parsed: Parsed) -> Outcome {
         ));
     }
     output::print("Login Succeeded\n")
+}
+
+/// Whether the registry still accepts the user that is kept for it. Asked only when none is given, as docker does it; a
+/// registry that refuses is told of, and the way to another user goes on.
+fn again(asked: &flags::login::Login) -> Result<bool, Failure> {
+    if asked.name.is_some() || asked.password.is_some() {
+        return Ok(false);
+    }
+    let Some(name) = engine::images::stored_user(&asked.reach, &asked.registry)? else { return Ok(false) };
+    eprintln!("Authenticating with existing credentials... [Username: {name}]");
+    eprintln!("To log in as somebody else, run 'brig logout' first.");
+    match engine::images::login_again(&asked.reach, &asked.registry) {
+        Ok(()) => Ok(true),
+        Err(error) => {
+            eprintln!("Login did not succeed: {error}");
+            Ok(false)
+        }
+    }
 }
 
 fn get_login(asked: &flags::login::Login) -> Outcome {

@@ -18,6 +18,7 @@ mod image;
 mod image_check;
 mod image_copy;
 mod images;
+mod images_tree;
 mod import;
 mod inspect;
 mod kill;

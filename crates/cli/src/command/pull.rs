@@ -9,7 +9,7 @@ use crate::globals::Place;
 use crate::output;
 use crate::output::progress::Board;
 use engine::Engine;
-use engine::images::{Progress, PullOptions, PullPolicy, Step, TagsProgress};
+use engine::images::{Progress, PullOptions, PullPolicy, Pulled, Step, TagsProgress, Verified};
 use spec::Reference;
 use std::io::Write;
 
@@ -24,6 +24,7 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let progress = &mut |name: &Reference, progress: Progress<'_>| show(&mut board, name, progress);
     let (name, pulled) = engine::images::pull(&engine, &asked.reach, &asked.name, &asked.options, progress)?;
     board.say(&format!("Digest: {}", pulled.digest));
+    signers(&mut board, "", &pulled);
     board.say(&format!("Status: {} for {}", status(pulled.already_present), name.familiar()));
     budget::keep(&engine, &[pulled.image.id]);
     output::print(&format!("{name}\n"))
@@ -31,11 +32,12 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
 
 fn all_tags(engine: &Engine, asked: &flags::pull::Pull) -> Outcome {
     let mut board = Board::stdout(asked.quiet);
-    let mut tag_now = String::new();
+    let mut refused: Vec<String> = Vec::new();
     let progress = &mut |progress: TagsProgress<'_>| match progress {
-        TagsProgress::Tag { tag } => {
-            tag_now = tag.to_owned();
-            board.say(&format!("{tag}: Pulling"));
+        TagsProgress::Tag { tag } => board.say(&format!("{tag}: Pulling")),
+        TagsProgress::Refused { tag, why } => {
+            output::complain(why);
+            refused.push(tag.to_owned());
         }
         TagsProgress::Skipped { tag, why } => output::complain(&format!("{tag} is left out: {why}")),
         TagsProgress::Image(Progress::Begin) => {}
@@ -45,10 +47,22 @@ fn all_tags(engine: &Engine, asked: &flags::pull::Pull) -> Outcome {
     budget::keep(engine, &pulled.iter().map(|(_, pulled)| pulled.image.id.clone()).collect::<Vec<_>>());
     for (name, pulled) in &pulled {
         board.say(&format!("{}: Digest: {}", name.tag().unwrap_or_default(), pulled.digest));
+        signers(&mut board, &format!("{}: ", name.tag().unwrap_or_default()), pulled);
+    }
+    if !refused.is_empty() {
+        let (count, all) = (refused.len(), refused.len() + pulled.len());
+        let (name, tags) = (name.familiar_name(), refused.join(", "));
+        return Err(Failure::message(format!("the image policy refuses {count} of {all} tags of {name}: {tags}")));
     }
     let all_present = pulled.iter().all(|(_, pulled)| pulled.already_present);
     board.say(&format!("Status: {} for {}", status(all_present), name.familiar_name()));
     output::print(&format!("{}\n", name.name()))
+}
+
+/// Whose signature the policy asked for and found.
+fn signers<W: Write>(board: &mut Board<W>, before: &str, pulled: &Pulled) {
+    let Verified { digest: Some(digest), signers } = &pulled.verified else { return };
+    board.say(&format!("{before}Signature: {digest} signed by {}", signers.join(", ")));
 }
 
 fn status(already_present: bool) -> &'static str {
@@ -70,6 +84,7 @@ pub fn ensure(engine: &Engine, asked: &Fetch) -> Result<String, Failure> {
     let options = PullOptions { platform: asked.platform.clone(), ..PullOptions::default() };
     let progress = &mut |name: &Reference, progress: Progress<'_>| show(&mut board, name, progress);
     let (name, pulled) = engine::images::pull(engine, &asked.reach, &asked.name, &options, progress)?;
+    signers(&mut board, "", &pulled);
     budget::keep(engine, &[pulled.image.id]);
     let as_typed = Reference::parse(&asked.name).is_ok_and(|typed| typed == name);
     Ok(if as_typed { asked.name.clone() } else { name.familiar() })

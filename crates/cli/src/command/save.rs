@@ -8,7 +8,7 @@ use crate::output::sink::Sink;
 use engine::Engine;
 use image::Image;
 use image::archive::{self, Saved};
-use spec::Reference;
+use spec::{Platform, Reference};
 
 /// Writes the images as one archive.
 pub fn run(place: &Place, parsed: Parsed) -> Outcome {
@@ -19,6 +19,7 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let mut images: Vec<(Image, Vec<Reference>)> = Vec::new();
     for name in &asked.images {
         for (image, name) in named(&engine, name)? {
+            check_platform(&image, name.as_ref(), asked.platform.as_ref())?;
             match images.iter_mut().find(|(known, _)| known.id == image.id) {
                 Some((_, names)) => names.extend(name),
                 None => images.push((image, name.into_iter().collect())),
@@ -29,6 +30,17 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let mut sink = Sink::open(asked.output.as_deref())?;
     let written = archive::save(engine.store(), &saved, asked.format, &mut sink);
     sink.finish(written.map_err(Failure::from))
+}
+
+/// Whether the image is for the platform that was asked for. Of each name the store has the image for one platform.
+fn check_platform(image: &Image, name: Option<&Reference>, wanted: Option<&Platform>) -> Result<(), Failure> {
+    let is = image.config.platform();
+    let Some(wanted) = wanted.filter(|wanted| wanted.distance(&is) != Some(0)) else { return Ok(()) };
+    let called = name.map_or_else(|| image.id.short().to_owned(), Reference::familiar);
+    Err(Failure::message(format!(
+        "no suitable export target found: image with reference {called} was found but does not provide the specified \
+         platform ({wanted}): it is here for {is}, pull it with --platform first"
+    )))
 }
 
 /// What a word on the command line means: an id, a name, or without tag all tags of a repository.

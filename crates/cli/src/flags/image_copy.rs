@@ -10,8 +10,9 @@ pub static COMMAND: Command = Command {
     name: "image copy",
     usage: &["[OPTIONS] SOURCE DESTINATION"],
     about: "Copy an image from one place to another",
-    details: "Places are docker://NAME (a registry), oci:DIRECTORY[:TAG], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME] and\n\
-              brig:NAME (the store). The store takes part only if it is one of the two; else blobs stay as they are, byte for byte.",
+    details: "Places are docker://NAME (a registry), oci:DIRECTORY[:TAG], dir:DIRECTORY, oci-archive:FILE[:NAME],\n\
+              docker-archive:FILE[:NAME] and brig:NAME (the store). The store takes part only if it is one of the two; else blobs\n\
+              stay as they are, byte for byte. What comes from a registry must be allowed by the image policy.",
     aliases: &[],
     flags: &[
         &[access::AUTHFILE, access::TLS_VERIFY],
@@ -94,7 +95,7 @@ mod tests {
         let copy = read(&words(&COMMAND, "-a --src-creds a:b docker://x/y oci:dir:1").unwrap()).unwrap();
         assert!(copy.platforms == Platforms::All && copy.from_reach.access.user.is_some());
         assert!(copy.to_reach.access.user.is_none());
-        for bad in ["x oci:y", "oci:x dir:y", "-a --platform linux/amd64 oci:x oci:y", "--src-creds x oci:x oci:y"] {
+        for bad in ["x oci:y", "oci:x sif:y", "-a --platform linux/amd64 oci:x oci:y", "--src-creds x oci:x oci:y"] {
             assert!(read(&words(&COMMAND, bad).unwrap()).is_err(), "{bad}");
         }
     }

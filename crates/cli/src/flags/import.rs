@@ -8,23 +8,26 @@ use spec::Reference;
 /// The command.
 pub static COMMAND: Command = Command {
     name: "import",
-    usage: &["[OPTIONS] file|- [REPOSITORY[:TAG]]"],
+    usage: &["[OPTIONS] file|URL|- [REPOSITORY[:TAG]]"],
     about: "Make an image of the files in a tarball",
-    details: "",
+    details: "A URL is fetched with the certificates and other settings for its host (see docs/registries.md).",
     aliases: &["image import"],
     flags: &[&shared::NEW_IMAGE, &[shared::PLATFORM]],
     absent: &[],
     positional: Positional::between(1, 2),
     flags_first: false,
-    examples: &[Example {
-        about: "A root file system as an image",
-        line: "tar -C rootfs -c . | brig import -c 'CMD [\"sh\"]' - mine:1",
-    }],
+    examples: &[
+        Example {
+            about: "A root file system as an image",
+            line: "tar -C rootfs -c . | brig import -c 'CMD [\"sh\"]' - mine:1",
+        },
+        Example { about: "One from a web server", line: "brig import https://files.lan/rootfs.tar.gz mine:2" },
+    ],
 };
 
 /// What `import` was asked for.
 pub struct Import {
-    /// A file, or `-`.
+    /// A file, an http or https URL, or `-`.
     pub source: String,
     pub name: Option<Reference>,
     pub changes: Vec<String>,

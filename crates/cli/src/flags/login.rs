@@ -9,7 +9,7 @@ pub static COMMAND: Command = Command {
     name: "login",
     usage: &["[OPTIONS] [SERVER]"],
     about: "Tell a registry who you are, and remember it",
-    details: "Without SERVER it is Docker Hub. The user is kept as docker keeps it: with a credential helper if the file\n\
+    details: "Without SERVER it is Docker Hub. Without -u and -p the user that is kept is tried again. The user is kept as docker keeps it: with a credential helper if the file\n\
               names one, else readable by its owner alone.",
     aliases: &[],
     flags: &[

@@ -15,8 +15,13 @@ pub static COMMAND: Command = Command {
     flags: &[&[
         Flag::value("format", "string", "Kind of archive (docker-archive|oci-archive)").default("\"docker-archive\""),
         shared::OUTPUT,
+        Flag::value(
+            "platform",
+            "string",
+            "Save only what is for this platform (os[/arch[/variant]], e.g. \"linux/arm64\")",
+        ),
     ]],
-    absent: &["platform"],
+    absent: &[],
     positional: Positional::at_least(1),
     flags_first: false,
     examples: &[
@@ -30,6 +35,7 @@ pub struct Save {
     pub images: Vec<String>,
     pub format: Format,
     pub output: Option<String>,
+    pub platform: Option<spec::Platform>,
 }
 
 /// Reads the flags.
@@ -39,7 +45,12 @@ pub fn read(parsed: Parsed) -> Result<Save, Misuse> {
         "oci-archive" => Ok(Format::Oci),
         _ => Err("use docker-archive or oci-archive".to_owned()),
     })?;
-    Ok(Save { format: format.unwrap_or(Format::Docker), output: parsed.text("output"), images: parsed.arguments })
+    Ok(Save {
+        format: format.unwrap_or(Format::Docker),
+        output: parsed.text("output"),
+        platform: parsed.meaning("platform", shared::platform)?,
+        images: parsed.arguments,
+    })
 }
 
 #[cfg(test)]
@@ -52,5 +63,7 @@ mod tests {
         assert_eq!(read(words(&COMMAND, "a").unwrap()).unwrap().format, Format::Docker);
         assert_eq!(read(words(&COMMAND, "--format oci-archive a").unwrap()).unwrap().format, Format::Oci);
         assert!(read(words(&COMMAND, "--format zip a").unwrap()).is_err());
+        assert!(read(words(&COMMAND, "--platform linux/arm64 a").unwrap()).unwrap().platform.is_some());
+        assert!(read(words(&COMMAND, "--platform linux/amd64,linux/arm64 a").unwrap()).is_err());
     }
 }

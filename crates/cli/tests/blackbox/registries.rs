@@ -208,6 +208,13 @@ fn a_password_that_is_typed_is_not_shown() {
     terminal.wait_for("Login Succeeded");
     let (code, shown) = terminal.finish();
     assert!(code == 0 && shown.contains("user") && !shown.contains("secre"), "{shown}");
+    // Who is known already is asked for nothing.
+    let again = brig.command(&line).env("BRIG_REGISTRIES", &trust).env("DOCKER_CONFIG", &home).send(b"").expect(0);
+    assert_eq!(again.says("Authenticating with existing credentials... [Username: user]").text(), "Login Succeeded");
+    brig.write("home/config.json", format!(r#"{{"auths":{{"{}":{{"auth":"dXNlcjp3cm9uZw=="}}}}}}"#, registry.address));
+    let refused = brig.command(&line).env("BRIG_REGISTRIES", &trust).env("DOCKER_CONFIG", &home).send(b"").expect(1);
+    refused.says("Login did not succeed").says("Cannot perform an interactive login from a non TTY device");
+    brig.ok(&format!("logout --authfile {home}/config.json {}", registry.address));
     let mut terminal = login();
     terminal.wait_for("Username: ");
     terminal.send("user\n");

@@ -43,6 +43,10 @@ pub fn inspect(engine: &Engine, image: &Image) -> Value {
         if let Value::Object(rest) = rest {
             fields.extend(rest);
         }
+        // Ours: only where a policy asked for signatures.
+        if let Some(signed) = engine::images::signed(engine, image) {
+            fields.insert("Signed".to_owned(), json!({ "Digest": signed.digest, "By": signed.signers }));
+        }
     }
     object
 }

@@ -1,5 +1,6 @@
-//! `image copy`: from registry, store, image layout or archive to any of them, blob by blob and byte for byte. The store
-//! takes part only where it is one of the ends; then layers lose or get their compression, as with `pull` and `push`.
+//! `image copy`: from registry, store, image layout, skopeo's directory or archive to any of them, blob by blob and byte
+//! for byte. The store takes part only where it is one of the ends; then layers lose or get their compression, as with
+//! `pull` and `push`. What comes from a registry is asked about at the policy, wherever it goes.
 
 mod place;
 mod plan;
@@ -76,17 +77,13 @@ fn between_registries(
     Ok(registry::copy(&source, from, &target, to, &options, progress)?.digest)
 }
 
-/// By digest, so that the source's name means here what it meant before.
+/// The source's name means here what it meant before.
 fn pull(request: &Copy<'_>, from: &Reference, to: &str, progress: &mut dyn FnMut(CopyProgress<'_>)) -> Result<Digest> {
     let (engine, name) = (engine(request)?, new_name(to)?);
     let session = request.from_reach.session(&[from.registry()])?;
-    let options = PullOptions { platform: one_platform(request, "the store")?, ..PullOptions::default() };
-    let missing = || Error::NotFound(format!("manifest for {} not found", from.familiar()));
-    let digest = match from.digest() {
-        Some(digest) => digest.clone(),
-        None => registry::manifest_head(&session, from)?.ok_or_else(missing)?.digest,
-    };
-    let pulled = registry::pull(&session, engine.store(), &from.with_digest(digest), &options, &mut |event| {
+    let platform = one_platform(request, "the store")?;
+    let options = PullOptions { platform, called: Some(name), ..PullOptions::default() };
+    let pulled = registry::pull(&session, engine.store(), from, &options, &mut |event| {
         if let Progress::Layer { digest, step } = event {
             let step = match step {
                 Step::Waiting | Step::Extracting => return,
@@ -97,7 +94,6 @@ fn pull(request: &Copy<'_>, from: &Reference, to: &str, progress: &mut dyn FnMut
             progress(CopyProgress::Blob { digest, step });
         }
     })?;
-    engine.store().tag(&pulled.image, &name)?;
     Ok(pulled.image.manifest_digest)
 }
 
@@ -152,10 +148,11 @@ fn pack(request: Copy<'_>, from: &str, progress: &mut dyn FnMut(CopyProgress<'_>
         archive::save(engine.store(), &[saved], *format, output)?;
         return Ok(digest);
     }
-    let Place::Layout { directory, tag } = request.to else {
-        return Err(Error::Failed("there is nothing to write the archive to".to_owned()));
+    let mut package = match request.to {
+        Place::Layout { directory, .. } => Package::layout(directory)?,
+        Place::Directory(directory) => Package::directory(directory)?,
+        _ => return Err(Error::Failed("there is nothing to write the archive to".to_owned())),
     };
-    let mut package = Package::layout(directory)?;
     for layer in &plain.manifest.layers {
         if !package.has(layer) {
             package.put(layer, &mut engine.store().layer_archive(&layer.digest)?)?;
@@ -164,7 +161,7 @@ fn pack(request: Copy<'_>, from: &str, progress: &mut dyn FnMut(CopyProgress<'_>
     }
     package.put(&plain.manifest.config, &mut plain.config.as_slice())?;
     package.put(&plain.descriptor, &mut plain.bytes.as_slice())?;
-    package.finish(&plain.descriptor, &plain.bytes, tag.as_deref())?;
+    package.finish(&plain.descriptor, &plain.bytes, name_in(request.to, None).as_deref())?;
     Ok(plain.descriptor.digest)
 }
 
@@ -172,6 +169,7 @@ fn pack(request: Copy<'_>, from: &str, progress: &mut dyn FnMut(CopyProgress<'_>
 fn outside(place: &Place) -> Result<(Outside, Descriptor)> {
     let (outside, name) = match place {
         Place::Layout { directory, tag } => (Outside::layout(directory)?, tag),
+        Place::Directory(directory) => (Outside::directory(directory)?, &None),
         Place::Archive { path, name, .. } => (Outside::archive(path)?, name),
         Place::Registry(_) | Place::Store(_) => return Err(Error::Failed("this is no layout or archive".to_owned())),
     };
@@ -242,6 +240,8 @@ fn download(mut request: Copy<'_>, from: &Reference, progress: &mut dyn FnMut(Co
         true => Ok(found.bytes.clone()),
         false => Ok(registry::manifest_get(&session, &from.with_digest(descriptor.digest.clone()))?.bytes),
     })?;
+    // Before anything is written.
+    registry::verify(&session, from, &[&found.digest, &plan.root])?;
     let package = package(&mut request)?;
     let name = name_in(request.to, Some(from.familiar()));
     deposit(package, &plan, name, progress, |blob, take| stream(&session, from, blob, take))?;
@@ -251,6 +251,7 @@ fn download(mut request: Copy<'_>, from: &Reference, progress: &mut dyn FnMut(Co
 fn package<'a>(request: &mut Copy<'a>) -> Result<Package<'a>> {
     match (request.to, request.output.take()) {
         (Place::Layout { directory, .. }, _) => Ok(Package::layout(directory)?),
+        (Place::Directory(directory), _) => Ok(Package::directory(directory)?),
         (Place::Archive { format, .. }, Some(output)) => {
             if *format == archive::Format::Docker {
                 one_platform(request, "an archive in docker's form")?;
@@ -266,7 +267,7 @@ fn name_in(to: &Place, source: Option<String>) -> Option<String> {
     match to {
         Place::Layout { tag, .. } => tag.clone(),
         Place::Archive { name, .. } => name.clone().or(source),
-        Place::Registry(_) | Place::Store(_) => None,
+        Place::Directory(_) | Place::Registry(_) | Place::Store(_) => None,
     }
 }
 

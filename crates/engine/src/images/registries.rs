@@ -3,8 +3,8 @@
 //! rest is handed through.
 
 pub use registry::{
-    Access, Compression, Found, LoggedIn, Progress, PullOptions, Pulled, PushOptions, PushProgress, PushStep, Pushed,
-    SearchOptions, Session, Step, TagsProgress, User,
+    Access, Compression, Download, Found, LoggedIn, Progress, PullOptions, Pulled, PushOptions, PushProgress, PushStep,
+    Pushed, SearchOptions, Session, Signed, Step, TagsProgress, User, Verified, is_url,
 };
 
 use crate::engine::Engine;
@@ -184,6 +184,21 @@ pub(super) fn invalid(error: spec::reference::Error) -> Error {
 /// Asks the registry whether it accepts the user, and keeps the user if so.
 pub fn login(reach: &Reach, registry: &str, user: &User) -> Result<LoggedIn> {
     Ok(registry::login(&reach.session(&[host(registry)])?, registry, user)?)
+}
+
+/// Asks the registry whether it still accepts the user that is kept for it.
+pub fn login_again(reach: &Reach, registry: &str) -> Result<()> {
+    Ok(registry::login_again(&reach.session(&[host(registry)])?, registry)?)
+}
+
+/// Who had signed the image when it was pulled, if the policy asked for that.
+pub fn signed(engine: &Engine, image: &Image) -> Option<Signed> {
+    registry::signed(engine.store(), image)
+}
+
+/// A file from a web server, reached as the configuration of registries says.
+pub fn download(reach: &Reach, url: &str) -> Result<Download> {
+    Ok(registry::download(&reach.session(&[])?, url)?)
 }
 
 /// Forgets the user of a registry; `false` if none was known.

@@ -1,8 +1,8 @@
 //! Docker's form: `manifest.json` lists, for each image, its configuration, its names and its
 //! layers (uncompressed, mostly). There is no manifest in OCI's sense; one is written here.
 
-use super::Loaded;
 use super::bundle::Bundle;
+use super::{Loaded, Wanted};
 use crate::blob;
 use crate::compress::Compression;
 use crate::error::{Error, Result};
@@ -42,21 +42,31 @@ pub(super) fn names_by_id(bundle: &Bundle, manifest: &[u8]) -> Result<Vec<(Diges
     items(manifest)?.iter().filter_map(|item| of_item(item).transpose()).collect()
 }
 
-pub(super) fn load(store: &Store, ingest: &Ingest, bundle: &Bundle, manifest: &[u8]) -> Result<Vec<Loaded>> {
-    items(manifest)?.iter().map(|item| load_one(store, ingest, bundle, item)).collect()
+pub(super) fn load(
+    store: &Store,
+    ingest: &Ingest,
+    bundle: &Bundle,
+    manifest: &[u8],
+    wanted: &Wanted,
+) -> Result<Vec<Loaded>> {
+    items(manifest)?.iter().filter_map(|item| load_one(store, ingest, bundle, item, wanted).transpose()).collect()
 }
 
-fn load_one(store: &Store, ingest: &Ingest, bundle: &Bundle, item: &Item) -> Result<Loaded> {
+/// `None` for an image that is not wanted.
+fn load_one(store: &Store, ingest: &Ingest, bundle: &Bundle, item: &Item, wanted: &Wanted) -> Result<Option<Loaded>> {
     let names = names(item)?;
     let lacks = || Error::invalid("archive", format_args!("lacks {:?}", item.config));
     let bytes = bundle.document(&item.config)?.ok_or_else(lacks)?;
+    let config =
+        ImageConfig::parse(&bytes).map_err(|why| Error::invalid(format!("configuration {:?}", item.config), why))?;
+    if !wanted.takes(&config) {
+        return Ok(None);
+    }
     let id = blob::digest_of(Algorithm::Sha256, &bytes);
     if let Ok(image) = store.image(&id) {
         names.iter().try_for_each(|name| store.tag(&image, name))?;
-        return Ok(Loaded { image: store.image(&id)?, names });
+        return Ok(Some(Loaded { image: store.image(&id)?, names }));
     }
-    let config =
-        ImageConfig::parse(&bytes).map_err(|why| Error::invalid(format!("configuration {:?}", item.config), why))?;
     let paths = item.layers.as_deref().unwrap_or_default();
     let diff_ids = &config.rootfs.diff_ids;
     if paths.len() != diff_ids.len() {
@@ -68,7 +78,7 @@ fn load_one(store: &Store, ingest: &Ingest, bundle: &Bundle, item: &Item) -> Res
     let layers = layers?;
     ingest.put_bytes(media_type::OCI_CONFIG, &bytes)?;
     let image: Image = ingest.finish_with(&id, bytes.len() as u64, layers, &names)?;
-    Ok(Loaded { image, names })
+    Ok(Some(Loaded { image, names }))
 }
 
 fn load_layer(ingest: &Ingest, bundle: &Bundle, path: &str, diff_id: &Digest) -> Result<Descriptor> {

@@ -18,6 +18,7 @@ pub use save::{Format, Plain, Saved, save};
 use crate::error::{Error, Result};
 use crate::store::{Image, Store};
 use bundle::Bundle;
+use spec::image::ImageConfig;
 use spec::{Platform, Reference};
 use std::fs::File;
 use std::io::Read;
@@ -36,17 +37,18 @@ pub struct Loaded {
     pub names: Vec<Reference>,
 }
 
-/// Takes in all images of an archive, of several platforms the one for `platform`. Images before
-/// a broken one stay loaded.
-pub fn load(store: &Store, input: Input<'_>, platform: &Platform) -> Result<Vec<Loaded>> {
+/// Takes in all images of an archive, of several platforms the one for the host. Where `platform` is given, only images
+/// for that one; of one name the store holds the image for one platform. Images before a broken one stay loaded.
+pub fn load(store: &Store, input: Input<'_>, platform: Option<&Platform>) -> Result<Vec<Loaded>> {
     let ingest = store.ingest()?;
-    let bundle = Bundle::open(input, &ingest, platform)?;
+    let wanted = Wanted { platform: platform.cloned().unwrap_or_else(Platform::host), alone: platform.is_some() };
+    let bundle = Bundle::open(input, &ingest, &wanted.platform)?;
     let index = bundle.document("index.json")?;
     let manifest = bundle.document("manifest.json")?;
     // OCI's form first: only it keeps the digest of the manifest.
     let loaded = match (index, manifest) {
-        (Some(index), manifest) => oci::load(&ingest, &bundle, &index, manifest.as_deref(), platform)?,
-        (None, Some(manifest)) => docker::load(store, &ingest, &bundle, &manifest)?,
+        (Some(index), manifest) => oci::load(&ingest, &bundle, &index, manifest.as_deref(), &wanted)?,
+        (None, Some(manifest)) => docker::load(store, &ingest, &bundle, &manifest, &wanted)?,
         (None, None) => {
             let why = "holds no image (neither index.json nor manifest.json); \
                        if it is a root file system, use import";
@@ -54,9 +56,24 @@ pub fn load(store: &Store, input: Input<'_>, platform: &Platform) -> Result<Vec<
         }
     };
     if loaded.is_empty() {
-        return Err(Error::invalid("archive", format_args!("holds no image for {platform}")));
+        let remedy = "choose another with --platform";
+        return Err(Error::invalid("archive", format_args!("holds no image for {}: {remedy}", wanted.platform)));
     }
     Ok(loaded)
+}
+
+/// Which images of an archive come in.
+struct Wanted {
+    /// Of several, the one for this.
+    platform: Platform,
+    /// One that is alone must be for it, too.
+    alone: bool,
+}
+
+impl Wanted {
+    fn takes(&self, config: &ImageConfig) -> bool {
+        !self.alone || self.platform.distance(&config.platform()).is_some()
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! OCI's form: an image layout (image-layout.md) in an archive. `index.json` names manifests, which
 //! name blobs by digest; all are checked.
 
-use super::Loaded;
 use super::bundle::Bundle;
 use super::docker;
+use super::{Loaded, Wanted};
 use crate::blob;
 use crate::error::{Error, Result};
 use crate::ingest::Ingest;
@@ -24,7 +24,7 @@ pub(super) fn load(
     bundle: &Bundle,
     index: &[u8],
     docker_manifest: Option<&[u8]>,
-    platform: &Platform,
+    wanted: &Wanted,
 ) -> Result<Vec<Loaded>> {
     let index = Index::parse(index).map_err(|why| Error::invalid("index.json", why))?;
     let docker_names = match docker_manifest {
@@ -33,7 +33,7 @@ pub(super) fn load(
     };
     let mut loaded: Vec<Loaded> = Vec::new();
     for descriptor in &index.manifests {
-        let Some((media_type, bytes, manifest)) = find(bundle, descriptor, platform, 0)? else { continue };
+        let Some((media_type, bytes, manifest)) = find(bundle, descriptor, &wanted.platform, 0)? else { continue };
         let mut names: Vec<Reference> = name(descriptor)?.into_iter().collect();
         let of_docker = docker_names.iter().filter(|(id, _)| *id == manifest.config.digest);
         for name in of_docker.flat_map(|(_, names)| names) {
@@ -41,7 +41,9 @@ pub(super) fn load(
                 names.push(name.clone());
             }
         }
-        take_in(ingest, bundle, &manifest)?;
+        if !take_in(ingest, bundle, &manifest, wanted)? {
+            continue;
+        }
         let image = ingest.finish(&bytes, &media_type, &names)?;
         // The same image is listed once for each of its names.
         match loaded.iter_mut().find(|one| one.image.id == image.id) {
@@ -123,10 +125,14 @@ pub(super) fn take_in_described(
     Ok(false)
 }
 
-fn take_in(ingest: &Ingest, bundle: &Bundle, manifest: &Manifest) -> Result<()> {
+/// False for an image that is not wanted.
+fn take_in(ingest: &Ingest, bundle: &Bundle, manifest: &Manifest, wanted: &Wanted) -> Result<bool> {
     let bytes = document(bundle, &manifest.config)?;
     let id = &manifest.config.digest;
     let config = ImageConfig::parse(&bytes).map_err(|why| Error::invalid(format!("configuration {id}"), why))?;
+    if !wanted.takes(&config) {
+        return Ok(false);
+    }
     ingest.put_blob(&manifest.config, &bytes)?;
     for (descriptor, diff_id) in manifest.layers.iter().zip(&config.rootfs.diff_ids) {
         if !ingest.has_layer(descriptor, diff_id)? {
@@ -134,7 +140,7 @@ fn take_in(ingest: &Ingest, bundle: &Bundle, manifest: &Manifest) -> Result<()> 
             ingest.layer(&mut section, descriptor, Some(diff_id))?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// A blob that is a document, checked.

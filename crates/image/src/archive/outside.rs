@@ -1,10 +1,11 @@
-//! Image layouts and archives that are read in place, without the store: `image copy` takes images from them. Docker's
-//! older archives, which have no manifests, get some here. Documents are checked against their digests; who copies
+//! Image layouts, skopeo's directories and archives that are read in place, without the store: `image copy` takes images
+//! from them. Docker's older archives, which have no manifests, get some here. Documents are checked against their digests; who copies
 //! blobs checks those.
 
 use super::bundle::Bundle;
 use super::docker::{self, Item};
 use super::oci::{FULL_NAME, REF_NAME, blob_name};
+use super::package::directory_name;
 use crate::blob;
 use crate::compress::Compression;
 use crate::error::{Error, Result};
@@ -12,7 +13,7 @@ use kernel::Context;
 use kernel::beneath::Root;
 use rustix::fs::{Mode, OFlags};
 use spec::digest::Algorithm;
-use spec::image::{DOCUMENT_SIZE_MAX, Descriptor, ImageConfig, Index, Manifest, media_type};
+use spec::image::{DOCUMENT_SIZE_MAX, Descriptor, Document, ImageConfig, Index, Manifest, media_type};
 use spec::{Digest, Reference};
 use std::collections::HashMap;
 use std::fs::File;
@@ -31,6 +32,8 @@ pub struct Outside {
 enum Files {
     /// Opened beneath the directory: a layout from elsewhere may hold any link.
     Layout(Root),
+    /// Skopeo's `dir:`, opened in the same way.
+    Directory(Root),
     Archive(Bundle),
 }
 
@@ -42,6 +45,24 @@ impl Outside {
             return Err(Error::invalid(directory.display().to_string(), "is no image layout: it has no index.json"));
         };
         Outside::with_index(files, &index)
+    }
+
+    /// A directory with one image, in the form of skopeo's `dir:`.
+    pub fn directory(directory: &Path) -> Result<Outside> {
+        let files = Files::Directory(Root::open(directory)?);
+        let what = || directory.display().to_string();
+        let Some(bytes) = files.read("manifest.json", DOCUMENT_SIZE_MAX)? else {
+            return Err(Error::invalid(what(), "is no directory with an image: it has no manifest.json"));
+        };
+        let kind = match Document::parse(&bytes).map_err(|why| Error::invalid("manifest.json", why))? {
+            Document::Manifest(manifest) if manifest.media_type.is_empty() => media_type::OCI_MANIFEST.to_owned(),
+            Document::Manifest(manifest) => manifest.media_type,
+            Document::Index(index) if index.media_type.is_empty() => media_type::OCI_INDEX.to_owned(),
+            Document::Index(index) => index.media_type,
+        };
+        let digest = blob::digest_of(Algorithm::Sha256, &bytes);
+        let index = Index::new(vec![Descriptor::new(&kind, digest.clone(), bytes.len() as u64)]);
+        Ok(Outside { files, index, documents: HashMap::from([(digest, bytes)]), layers: HashMap::new() })
     }
 
     /// An archive, in OCI's or docker's form. It must be a file that is not compressed.
@@ -143,7 +164,7 @@ impl Outside {
         if let Some(bytes) = self.documents.get(&descriptor.digest) {
             return Ok(bytes.clone());
         }
-        let name = blob_name(&descriptor.digest);
+        let name = self.files.name(descriptor);
         let lacks = || Error::invalid("image layout", format_args!("lacks {name:?}"));
         let bytes = self.files.read(&name, DOCUMENT_SIZE_MAX)?.ok_or_else(lacks)?;
         let actual = blob::digest_of(descriptor.digest.algorithm(), &bytes);
@@ -158,21 +179,29 @@ impl Outside {
         if let Some(bytes) = self.documents.get(&descriptor.digest) {
             return Ok(Box::new(bytes.as_slice()));
         }
-        let usual = blob_name(&descriptor.digest);
+        let usual = self.files.name(descriptor);
         let name = self.layers.get(&descriptor.digest).unwrap_or(&usual);
         match &self.files {
-            Files::Layout(root) => Ok(Box::new(open(root, name)?)),
+            Files::Layout(root) | Files::Directory(root) => Ok(Box::new(open(root, name)?)),
             Files::Archive(bundle) => Ok(Box::new(bundle.require(name)?)),
         }
     }
 }
 
 impl Files {
+    /// Where a blob is.
+    fn name(&self, blob: &Descriptor) -> String {
+        match self {
+            Files::Directory(_) => directory_name(blob),
+            Files::Layout(_) | Files::Archive(_) => blob_name(&blob.digest),
+        }
+    }
+
     /// A whole small file, `None` if it is not there.
     fn read(&self, name: &str, bytes_max: u64) -> Result<Option<Vec<u8>>> {
         let root = match self {
             Files::Archive(bundle) => return bundle.document(name),
-            Files::Layout(root) => root,
+            Files::Layout(root) | Files::Directory(root) => root,
         };
         let file = match open(root, name) {
             Err(Error::Io(error)) if error.errno == rustix::io::Errno::NOENT => return Ok(None),

@@ -1,5 +1,6 @@
-//! Image layouts and archives that are written without the store: `image copy` puts images there, blobs first and what
-//! names them last. Every blob is checked on its way. A layout keeps the images that it has; an archive is new.
+//! Image layouts, skopeo's directories and archives that are written without the store: `image copy` puts images there,
+//! blobs first and what names them last. Every blob is checked on its way. A layout keeps the images that it has; a
+//! directory has one, which is replaced; an archive is new.
 
 use super::Format;
 use super::oci::{FULL_NAME, REF_NAME, blob_name};
@@ -9,13 +10,15 @@ use crate::error::{Error, Result};
 use crate::export::output_error;
 use crate::tar::{Entry, Kind, Writer};
 use kernel::lock::Lock;
-use spec::image::{Descriptor, Index, Manifest};
+use spec::image::{Descriptor, Index, Manifest, media_type};
 use spec::{Digest, Reference};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+/// What skopeo asks of a directory before it reads or replaces it (containers/image, `dir:`).
+const DIRECTORY_VERSION: &[u8] = b"Directory Transport Version: 1.1\n";
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// See the module.
@@ -27,6 +30,7 @@ pub struct Package<'a> {
 
 enum Target<'a> {
     Layout { directory: PathBuf, _lock: Lock },
+    Directory { directory: PathBuf, _lock: Lock },
     Archive { writer: Writer<&'a mut dyn Write>, format: Format },
 }
 
@@ -42,6 +46,24 @@ impl<'a> Package<'a> {
             blob::write_document(&marker, LAYOUT)?;
         }
         let kind = Target::Layout { directory: directory.to_owned(), _lock: lock };
+        Ok(Package { kind, written: HashSet::new() })
+    }
+
+    /// A directory for one image, in the form of skopeo's `dir:`; made if it is not there.
+    ///
+    /// # Errors
+    /// `Invalid` if it holds something else: what an older image left there is removed in the end.
+    pub fn directory(directory: &Path) -> Result<Package<'a>> {
+        std::fs::create_dir_all(directory).map_err(Error::io("create directory", directory))?;
+        let marker = directory.join("version");
+        let mut entries = std::fs::read_dir(directory).map_err(Error::io("read directory", directory))?;
+        if !marker.exists() && entries.next().is_some() {
+            let why = "is not empty and has no image of this kind: give a new directory";
+            return Err(Error::invalid(directory.display().to_string(), why));
+        }
+        blob::write_document(&marker, DIRECTORY_VERSION)?;
+        let lock = Lock::exclusive(&directory.join(".lock"))?;
+        let kind = Target::Directory { directory: directory.to_owned(), _lock: lock };
         Ok(Package { kind, written: HashSet::new() })
     }
 
@@ -72,6 +94,7 @@ impl<'a> Package<'a> {
         let name = blob_name(&blob.digest);
         let written = match &mut self.kind {
             Target::Layout { directory, .. } => put_file(&directory.join(&name), &mut checked),
+            Target::Directory { directory, .. } => put_file(&directory.join(directory_name(blob)), &mut checked),
             Target::Archive { writer, .. } => {
                 let entry = Entry { path: name.into(), mode: 0o644, size: blob.size, ..Entry::default() };
                 writer.append(&entry, &mut checked).map_err(output_error)
@@ -96,6 +119,11 @@ impl<'a> Package<'a> {
         }
         match self.kind {
             Target::Layout { directory, .. } => add_to_index(&directory, root),
+            Target::Directory { directory, .. } => {
+                let (from, to) = (directory.join(directory_name(&root)), directory.join("manifest.json"));
+                std::fs::rename(&from, &to).map_err(Error::io("rename", &from))?;
+                remove_strays(&directory, &self.written)
+            }
             Target::Archive { mut writer, format } => {
                 if format == Format::Docker {
                     let item = item(bytes, name)?;
@@ -107,6 +135,29 @@ impl<'a> Package<'a> {
             }
         }
     }
+}
+
+/// The file of a blob in skopeo's directory. That of the image itself is `manifest.json` in the end.
+pub(super) fn directory_name(blob: &Descriptor) -> String {
+    let kind = blob.media_type.as_str();
+    let is_manifest = media_type::is_manifest(kind) || media_type::is_index(kind);
+    format!("{}{}", blob.digest.hex(), if is_manifest { ".manifest.json" } else { "" })
+}
+
+/// What an older image left: its blobs and signatures.
+fn remove_strays(directory: &Path, written: &HashSet<Digest>) -> Result<()> {
+    let is_hex = |text: &str| text.len() >= 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    for entry in std::fs::read_dir(directory).map_err(Error::io("read directory", directory))? {
+        let entry = entry.map_err(Error::io("read directory", directory))?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let hex = name.strip_suffix(".manifest.json").unwrap_or(name);
+        let is_old = is_hex(hex) && !written.iter().any(|digest| digest.hex() == hex);
+        if is_old || name.starts_with("signature-") {
+            std::fs::remove_file(entry.path()).map_err(Error::io("remove", &entry.path()))?;
+        }
+    }
+    Ok(())
 }
 
 /// What docker's list says of an image.

@@ -39,6 +39,8 @@ use spec::image::Descriptor;
 use spec::{Digest, Reference};
 
 use crate::Error;
+use crate::client::{Client, Purpose};
+use crate::session::Session;
 
 pub use refusal::Refusal;
 pub use rule::Rule;
@@ -100,15 +102,25 @@ impl Policy {
         let ours = files.named.iter().map(|path| (path, false)).chain(files.policies.iter().map(|path| (path, true)));
         for (path, may_be_missing) in ours {
             if let Some(text) = read(path, may_be_missing)? {
-                return file::parse(&text, path).map_err(|cause| configuration(path, cause));
+                return Policy::parse(&text, path).map_err(|cause| configuration(path, cause));
             }
         }
         for path in &files.containers_policies {
             if let Some(text) = read(path, true)? {
-                return containers::parse(&text, path).map_err(|cause| configuration(path, cause));
+                return Policy::parse_containers(&text, path).map_err(|cause| configuration(path, cause));
             }
         }
         Ok(Policy { rules: Vec::new(), default: Rule::accept("default", Path::new("")) })
+    }
+
+    /// Reads the text of `path` in our form, and the keys that it names from there.
+    pub fn parse(text: &str, path: &Path) -> Result<Policy, String> {
+        file::parse(text, path)
+    }
+
+    /// The same in podman's form.
+    pub fn parse_containers(text: &str, path: &Path) -> Result<Policy, String> {
+        containers::parse(text, path)
     }
 
     /// The rule for an image: that of the longest matching place, else the default.
@@ -122,6 +134,13 @@ impl Policy {
     pub fn check(&self, source: &dyn Source, reference: &Reference, digests: &[&Digest]) -> Result<Verified, Error> {
         verify::verify(source, reference, digests, self.rule(reference))
     }
+}
+
+/// Asks the policy in force about an image, for those who bring it here in another way than `pull` and `copy`. `digests`
+/// as for [`Policy::check`].
+pub fn verify(session: &Session, reference: &Reference, digests: &[&Digest]) -> Result<Verified, Error> {
+    let client = Client::new(session, reference, Purpose::Pull)?;
+    Policy::load(&session.policy)?.check(&client, reference, digests)
 }
 
 /// Where signatures come from: the repository of the image. What is fetched need not be trusted, only bounded.

@@ -186,7 +186,7 @@ fn all_tags_are_pulled_and_what_is_no_image_is_said() {
                 assert!(tag == "thing" && why.contains(SIGNATURE), "{why}");
                 skipped.fetch_add(1, Ordering::SeqCst);
             }
-            registry::TagsProgress::Image(_) => {}
+            registry::TagsProgress::Refused { .. } | registry::TagsProgress::Image(_) => {}
         },
     )
     .unwrap();

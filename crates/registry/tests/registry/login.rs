@@ -195,8 +195,13 @@ fn a_user_is_kept_after_the_registry_has_said_yes() {
         let kept = registry::login(&session, &format!("https://{}/", server.authority), &right).unwrap();
         assert_eq!((kept.registry.as_str(), kept.helper), (server.authority.as_str(), None));
         assert_eq!(registry::stored_user(&session, &server.authority).unwrap().as_deref(), Some("user"));
+        registry::login_again(&place.session(), &server.authority).unwrap();
+        place.log_in_as(&server.authority, "dXNlcjp3cm9uZw==");
+        let error = registry::login_again(&place.session(), &server.authority).unwrap_err();
+        assert!(matches!(error, Error::Login { .. }), "{error}");
         assert!(registry::logout(&session, &server.authority).unwrap());
         assert!(!registry::logout(&session, &server.authority).unwrap());
+        assert!(registry::login_again(&place.session(), &server.authority).is_err());
     }
 }
 

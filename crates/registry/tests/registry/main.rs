@@ -3,6 +3,7 @@
 
 mod copy;
 mod docker_registry;
+mod download;
 mod fixture;
 mod hosts;
 mod lists;

@@ -56,7 +56,12 @@ impl Place {
     }
 
     pub fn log_in(&self, registry: &str) {
-        let text = format!(r#"{{"auths":{{"{registry}":{{"auth":"dXNlcjpzZWNyZXQ="}}}}}}"#);
+        self.log_in_as(registry, "dXNlcjpzZWNyZXQ=");
+    }
+
+    /// `user`: base64 of `name:password`.
+    pub fn log_in_as(&self, registry: &str, user: &str) {
+        let text = format!(r#"{{"auths":{{"{registry}":{{"auth":"{user}"}}}}}}"#);
         std::fs::write(self.path.join("config.json"), text).expect("the temporary directory is writable");
     }
 

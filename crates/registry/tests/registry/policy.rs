@@ -6,13 +6,14 @@ use std::fs;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use registry::policy::Files;
-use registry::{Access, Error, PullOptions, Pulled, Session};
+use registry::{Access, CopyOptions, Error, PullOptions, Pulled, Session};
 use ring::rand::SystemRandom;
 use ring::signature::{ED25519_PUBLIC_KEY_LEN, Ed25519KeyPair, KeyPair};
 use spec::Reference;
 use spec::image::{Descriptor, Manifest};
 
 use crate::fixture::{self, Fixture, NAME};
+use crate::memory::Memory;
 use crate::place::Place;
 use crate::scripted::{Reply, Request, Server};
 
@@ -139,7 +140,61 @@ fn a_signed_image_is_accepted() {
     let name = format!("{}/{NAME}:latest", server.authority);
     let other = refusal(&place, &name, named(&place, "other.toml", &rule(&server, "other.pub")));
     assert!(other.contains(".sig: it is not made by a key of the rule); sign it"), "{other}");
-    pull(&place, &name, named(&place, "policy.toml", &rule(&server, "team.pub"))).unwrap();
+    let policy = || named(&place, "policy.toml", &rule(&server, "team.pub"));
+    let pulled = pull(&place, &name, policy()).unwrap();
+    let key = place.path().join("team.pub").display().to_string();
+    assert_eq!((pulled.verified.digest, pulled.verified.signers), (Some(pulled.digest), vec![key.clone()]));
+    // Whoever looks at the image later sees it as well, too.
+    let noted = registry::signed(&place.store(), &pulled.image).unwrap();
+    assert_eq!((noted.digest, noted.signers), (pulled.image.manifest_digest.clone(), vec![key]));
+    assert!(pull(&place, &name, policy()).unwrap().already_present);
+}
+
+/// A copy asks as a pull does, and before anything is written.
+#[test]
+fn copies_ask_the_policy() {
+    let (image, signer) = (Fixture::new(&[500]), Signer::new());
+    let place = Place::new();
+    fs::write(place.path().join("team.pub"), signer.pem()).unwrap();
+    fs::write(place.path().join("other.pub"), Signer::new().pem()).unwrap();
+    let (from, memory) = (signed(image, signer), Memory::default());
+    let inner = memory.clone();
+    let to = Server::start(move |request| inner.reply(request));
+    let copy = |policy: Files| {
+        let session = Session::open(Access { policy, ..place.access() }).unwrap();
+        let name = |server: &Server| Reference::parse(&format!("{}/{NAME}:latest", server.authority)).unwrap();
+        registry::copy(&session, &name(&from), &session, &name(&to), &CopyOptions::default(), &mut |_| ())
+    };
+    let error = copy(named(&place, "other.toml", &rule(&from, "other.pub"))).unwrap_err();
+    assert!(matches!(error, Error::Refused(_)), "{error}");
+    assert_eq!((from.count("/blobs/") <= 1, to.requests().len()), (true, 0), "no more than the signature was fetched");
+    copy(named(&place, "policy.toml", &rule(&from, "team.pub"))).unwrap();
+    assert!(memory.manifest(NAME, "latest").is_some());
+}
+
+#[test]
+fn of_all_tags_those_that_are_refused_are_passed_over() {
+    let memory = Memory::default();
+    memory.put_image(NAME, "one", &Fixture::new(&[1]));
+    memory.put_image("free", "two", &Fixture::new(&[2]));
+    let server = Server::start(move |request| memory.reply(request));
+    let place = Place::new();
+    let rules =
+        format!("default = \"accept\"\n[[rule]]\nimages = [\"{}/{NAME}\"]\npolicy = \"reject\"\n", server.authority);
+    let session = Session::open(Access { policy: named(&place, "p.toml", &rules), ..place.access() }).unwrap();
+    for (repository, pulled_expected, refused_expected) in [(NAME, 0, 1), ("free", 1, 0)] {
+        let mut refused = 0;
+        let reference = Reference::parse_untagged(&format!("{}/{repository}", server.authority)).unwrap();
+        let progress = &mut |event: registry::TagsProgress<'_>| {
+            if let registry::TagsProgress::Refused { why, .. } = event {
+                assert!(why.contains("is refused by the rule for"), "{why}");
+                refused += 1;
+            }
+        };
+        let pulled =
+            registry::pull_all_tags(&session, &place.store(), &reference, &PullOptions::default(), progress).unwrap();
+        assert_eq!((pulled.len(), refused), (pulled_expected, refused_expected), "{repository}");
+    }
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub enum Place {
     Store(String),
     /// `oci:DIRECTORY[:TAG]`.
     Layout { directory: PathBuf, tag: Option<String> },
+    /// `dir:DIRECTORY`: one image, as skopeo lays it out.
+    Directory(PathBuf),
     /// `oci-archive:FILE[:NAME]`, `docker-archive:FILE[:NAME]`.
     Archive { path: PathBuf, format: Format, name: Option<String> },
 }
@@ -21,8 +23,7 @@ pub enum Place {
 impl Place {
     /// `Invalid` for a text that names no place, `Unsupported` for places that other tools know.
     pub fn parse(text: &str) -> Result<Place> {
-        let known =
-            "docker://NAME, brig:NAME, oci:DIRECTORY[:TAG], oci-archive:FILE[:NAME] or docker-archive:FILE[:NAME]";
+        let known = "docker://NAME, brig:NAME, oci:DIRECTORY[:TAG], dir:DIRECTORY, oci-archive:FILE[:NAME] or docker-archive:FILE[:NAME]";
         let Some((kind, rest)) = text.split_once(':') else {
             return Err(Error::Invalid(format!("{text} does not say what kind of place it is: use {known}")));
         };
@@ -38,9 +39,10 @@ impl Place {
             }
             "brig" => Place::Store(rest.to_owned()),
             "oci" => Place::Layout { directory: path.into(), tag: name.clone() },
+            "dir" => Place::Directory(rest.into()),
             "oci-archive" => archive(Format::Oci),
             "docker-archive" => archive(Format::Docker),
-            "dir" | "docker-daemon" | "containers-storage" | "sif" | "tarball" | "ostree" => {
+            "docker-daemon" | "containers-storage" | "sif" | "tarball" | "ostree" => {
                 return Err(Error::Unsupported(format!("{kind}: is not supported yet: use {known}")));
             }
             _ => return Err(Error::Invalid(format!("{text} names no kind of place that is known: use {known}"))),
@@ -62,12 +64,13 @@ mod tests {
         assert_eq!(parse("docker://a:5000/b:1"), Place::Registry(Reference::parse("a:5000/b:1").unwrap()));
         assert_eq!(parse("brig:a:1"), Place::Store("a:1".to_owned()));
         assert_eq!(parse("oci:/x/y:v1"), Place::Layout { directory: "/x/y".into(), tag: Some("v1".to_owned()) });
+        assert_eq!(parse("dir:/x:y"), Place::Directory("/x:y".into()));
         let name = Some("a/b:1".to_owned());
         assert_eq!(
             parse("docker-archive:x.tar:a/b:1"),
             Place::Archive { path: "x.tar".into(), format: Format::Docker, name }
         );
-        for bad in ["busybox", "x:y", "dir:/x", "oci:", "oci::a", "docker://A", ""] {
+        for bad in ["busybox", "x:y", "dir:", "sif:x", "oci:", "oci::a", "docker://A", ""] {
             assert!(Place::parse(bad).is_err(), "{bad}");
         }
     }
