@@ -1,10 +1,12 @@
 //! Real software in real images, and many containers: minutes, not milliseconds. Run when
 //! `BRIG_TEST_SLOW` is set (`./dev test-all`).
 
+mod interop;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use crate::harness::Brig;
 use crate::harness::process::{tool, wait_until};
@@ -18,33 +20,33 @@ pub fn is_wanted() -> bool {
     wanted
 }
 
-/// A Debian root made by debootstrap, as a tar. Kept in the build directory between runs.
-fn debian() -> &'static PathBuf {
-    static TAR: OnceLock<PathBuf> = OnceLock::new();
-    TAR.get_or_init(|| {
-        let cache = std::env::var("BRIG_TEST_CACHE").unwrap_or_else(|_| "/var/tmp/brig-test-cache".to_owned());
-        let tar = PathBuf::from(&cache).join("debian.tar");
-        if !tar.exists() {
-            let root = format!("{cache}/root-{}", std::process::id());
-            tool("mkdir", &["-p", &cache]);
-            let script = format!(
-                "mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' 'Component: main' | grep -v security | head -n1)
-                 . /etc/os-release
-                 debootstrap --variant=minbase --include=nginx-light,perl \"$VERSION_CODENAME\" {root} \"$mirror\" >{root}.log 2>&1 || {{ tail {root}.log; exit 1; }}
-                 cp /etc/apt/sources.list {root}/etc/apt/ 2>/dev/null; cp -r /etc/apt/sources.list.d {root}/etc/apt/ 2>/dev/null
-                 tar -C {root} --one-file-system -cf {cache}/debian.new . && mv {cache}/debian.new {cache}/debian.tar && rm -rf {root} {root}.log"
-            );
-            let status = std::process::Command::new("sh").args(["-c", &script]).status().expect("sh");
-            assert!(status.success(), "debootstrap");
-        }
-        tar
-    })
+/// The releases of Debian that are tried.
+const RELEASES: [&str; 2] = ["bookworm", "trixie"];
+
+/// A Debian root made by debootstrap, as a tar. Kept outside of the build directory between runs.
+fn debian(release: &str) -> PathBuf {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let cache = std::env::var("BRIG_TEST_CACHE").unwrap_or_else(|_| "/var/tmp/brig-test-cache".to_owned());
+    let tar = PathBuf::from(&cache).join(format!("{release}.tar"));
+    if !tar.exists() {
+        let root = format!("{cache}/root-{}", std::process::id());
+        tool("mkdir", &["-p", &cache]);
+        let script = format!(
+            "mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' 'Component: main' | grep -v security | head -n1)
+             debootstrap --variant=minbase --include=nginx-light,perl {release} {root} \"$mirror\" >{root}.log 2>&1 || {{ tail {root}.log; exit 1; }}
+             tar -C {root} --one-file-system -cf {cache}/{release}.new . && mv {cache}/{release}.new {cache}/{release}.tar && rm -rf {root} {root}.log"
+        );
+        let status = std::process::Command::new("sh").args(["-c", &script]).status().expect("sh");
+        assert!(status.success(), "debootstrap");
+    }
+    tar
 }
 
 /// A store with the image `debian`, pulled from docker-registry, where skopeo pushed it.
-fn with_debian() -> Brig {
+fn with_debian(release: &str) -> Brig {
     let brig = Brig::empty();
-    let tar = debian().display().to_string();
+    let tar = debian(release).display().to_string();
     brig.ok(&format!("import {tar} debian-made"));
     brig.ok("save -o debian.tar debian-made");
     brig.ok("rmi debian-made");
@@ -60,10 +62,14 @@ fn with_debian() -> Brig {
 
 #[test]
 fn debian_works_as_one_expects() {
-    if !is_wanted() {
-        return;
+    if is_wanted() {
+        RELEASES.into_iter().for_each(check_debian);
     }
-    let brig = with_debian();
+}
+
+fn check_debian(release: &str) {
+    let brig = with_debian(release);
+    assert!(brig.ok("run --rm debian cat /etc/os-release").contains(&format!("VERSION_CODENAME={release}\n")));
     assert!(brig.ok("run --rm debian apt-get --version").starts_with("apt "));
     assert_eq!(brig.ok("run --rm debian perl -e 'print 6*7'"), "42");
     assert!(brig.ok("run --rm debian dpkg -l perl").contains("ii  perl"));
@@ -97,7 +103,7 @@ fn nginx_serves_a_page_on_the_hosts_network() {
     if !is_wanted() {
         return;
     }
-    let brig = with_debian();
+    let brig = with_debian(RELEASES[0]);
     let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
     let pages = brig.mkdir("pages");
     brig.write("pages/index.html", "a page from nginx\n");

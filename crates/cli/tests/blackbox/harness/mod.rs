@@ -5,6 +5,7 @@
 
 pub mod image;
 pub mod leaks;
+pub mod peers;
 pub mod process;
 pub mod registry;
 pub mod sandbox;
