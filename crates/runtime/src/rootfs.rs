@@ -172,11 +172,25 @@ pub(crate) fn open_terminal(devpts: impl AsFd, width: u16, height: u16, user: u3
     Ok(pty)
 }
 
-/// Puts the terminal on `/dev/console`, where programs for whole machines write to.
+/// Puts the terminal on `/dev/console`, where programs for whole machines write to. Whoever can write to the container's
+/// /dev may have put a link there, which could lead into /proc (CVE-2025-52565): the name itself is opened, once.
 pub(crate) fn bind_console(root: &Root, slave: &OwnedFd) -> Result<()> {
-    let target = bind_file_target(root, Path::new("/dev/console"))?;
+    let path = Path::new("/dev/console");
+    let (dev, name) = root.parent_of(path)?;
+    let create = OFlags::CREATE | OFlags::EXCL | OFlags::RDONLY | OFlags::CLOEXEC;
+    let target = match rustix::fs::openat(&dev, &name, create, Mode::RUSR | Mode::WUSR) {
+        Err(Errno::EXIST) => {
+            rustix::fs::openat(&dev, &name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+        }
+        made => made,
+    };
+    let target = target.during_at("open", path)?;
+    let found = rustix::fs::fstat(&target).during_at("stat", path)?;
+    if rustix::fs::FileType::from_raw_mode(found.st_mode).is_symlink() {
+        return Err(kernel::Error::at("put the terminal on a link,", path, Errno::LOOP).into());
+    }
     let mount = Mount::bind_fd(slave, false)?;
-    mount.attach_to(target).map_err(|error| kernel::Error::at(error.action, "/dev/console", error.errno))?;
+    mount.attach_to(target).map_err(|error| kernel::Error::at(error.action, path, error.errno))?;
     Ok(())
 }
 
