@@ -30,6 +30,8 @@ pub struct OciRuntime {
     program: PathBuf,
     /// Of this container alone: the runtime's own state (`--root`), and what is handed over beside it.
     folder: PathBuf,
+    /// Where the container's root is attached while it lives, in the monitor's mount namespace.
+    rootfs: PathBuf,
     id: ContainerId,
 }
 
@@ -90,7 +92,8 @@ impl OciRuntime {
     /// `None` for a container of brig's own runtime.
     pub fn of(engine: &Engine, record: &Record) -> Option<OciRuntime> {
         let program = record.runtime.clone()?;
-        Some(OciRuntime { program, folder: engine.paths().oci(&record.id), id: record.id.clone() })
+        let rootfs = rootfs(&engine.paths().run(&record.id));
+        Some(OciRuntime { program, folder: engine.paths().oci(&record.id), rootfs, id: record.id.clone() })
     }
 
     /// Lets a created container go.
@@ -101,12 +104,7 @@ impl OciRuntime {
     /// A signal for the first process, which may be one that only the runtime can reach.
     pub fn kill(&self, signal: Signal) -> Result<()> {
         // The number last: it belongs behind the id.
-        call(
-            self,
-            &["kill".as_ref(), self.id.as_str().as_ref(), signal.number().to_string().as_ref()],
-            Streams::None,
-            || Ok(()),
-        )
+        call(self, &["kill".as_ref(), self.id.as_str().as_ref(), signal.number().to_string().as_ref()], Streams::None)
     }
 
     /// Starts a container whose monitor was killed between its creation and its start.
@@ -124,6 +122,11 @@ impl OciRuntime {
         if self.folder.exists() {
             let _ = self.call_with_id(&["delete", "--force"]);
         }
+        // Mounted for the monitor that attached it alone, and before the folder is removed, with all that is in it.
+        match kernel::mount::detach(&self.rootfs) {
+            Err(error) if !matches!(error.errno, Errno::NOENT | Errno::INVAL) => return Err(error.into()),
+            _ => {}
+        }
         match kernel::remove::tree(&self.folder) {
             Err(error) if error.errno != Errno::NOENT => Err(error.into()),
             _ => Ok(()),
@@ -132,7 +135,7 @@ impl OciRuntime {
 
     fn call_with_id(&self, words: &[&str]) -> Result<()> {
         let words: Vec<_> = words.iter().map(AsRef::as_ref).chain([self.id.as_str().as_ref()]).collect();
-        call(self, &words, Streams::None, || Ok(()))
+        call(self, &words, Streams::None)
     }
 }
 

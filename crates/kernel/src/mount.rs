@@ -351,6 +351,13 @@ pub fn set_propagation(path: &Path, propagation: Propagation, recursive: bool) -
     set_attributes_at(CWD, path, Attributes::NONE, Attributes::NONE, Some(propagation), recursive)
 }
 
+/// Takes the topmost mount at `path` off, with all below it; whoever uses them keeps them (umount2(2), MNT_DETACH).
+/// `EINVAL` when nothing is mounted there, `ENOENT` when there is no such path.
+pub fn detach(path: &Path) -> Result<()> {
+    let flags = rustix::mount::UnmountFlags::DETACH | rustix::mount::UnmountFlags::NOFOLLOW;
+    rustix::mount::unmount(path, flags).during_at("unmount", path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

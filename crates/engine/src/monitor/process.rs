@@ -79,7 +79,7 @@ fn create_other(engine: &Engine, container: &Container, launch: &Launch, runtime
     let user = launch.spec.process.as_ref().map(|process| process.user.clone()).unwrap_or_default();
     let (theirs, ours) = streams(engine, container, &user)?;
     let cgroup = container.cgroup()?;
-    let mut created = runtime.create(launch, &engine.paths().run(container.id()), theirs).map_err(failed_to_start)?;
+    let mut created = runtime.create(launch, theirs).map_err(failed_to_start)?;
     let stdio = stdio_of(ours, created.console.take())?;
     Ok(Ready { id: created.id, cgroup, stdio, created: Created::Other(runtime, created) })
 }

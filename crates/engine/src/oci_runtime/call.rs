@@ -25,21 +25,15 @@ pub(super) enum Streams<'a> {
     Fds([BorrowedFd<'a>; 3]),
 }
 
-/// Runs the command `words`; `before` is done in its process. An error says what the runtime has said.
-pub(super) fn call(
-    runtime: &OciRuntime,
-    words: &[&OsStr],
-    streams: Streams<'_>,
-    before: impl FnOnce() -> kernel::Result<()>,
-) -> Result<()> {
+/// Runs the command `words`. An error says what the runtime has said.
+pub(super) fn call(runtime: &OciRuntime, words: &[&OsStr], streams: Streams<'_>) -> Result<()> {
     let log = in_memory("log")?;
     let (arguments, environment) = strings(runtime, &log, words)?;
     let path = arguments.get(0).map(CString::from).unwrap_or_default();
     let null =
         openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).during_at("open", "/dev/null")?;
     let child = kernel::clone::fork(|| {
-        let ready = before().and_then(|()| be_a_program(&streams, null.as_fd()));
-        let error = match ready {
+        let error = match be_a_program(&streams, null.as_fd()) {
             Ok(()) => kernel::Error::at("execute", &runtime.program, execve(&path, &arguments, &environment)),
             Err(error) => error,
         };
@@ -58,7 +52,7 @@ pub(super) fn output_of(runtime: &OciRuntime, words: &[&OsStr]) -> Result<Vec<u8
     let null =
         openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).during_at("open", "/dev/null")?;
     let output = in_memory("output")?;
-    call(runtime, words, Streams::Fds([null.as_fd(), output.as_fd(), null.as_fd()]), || Ok(()))?;
+    call(runtime, words, Streams::Fds([null.as_fd(), output.as_fd(), null.as_fd()]))?;
     Ok(contents(&output))
 }
 
@@ -154,7 +148,10 @@ fn complaint(log: &str) -> Option<String> {
 /// Docker reads the same words to tell a command that is missing from one that cannot be executed.
 fn worded(text: String, said: &str) -> Error {
     let said = said.to_ascii_lowercase();
-    let of_command = said.contains("exec") || said.contains("executable") || said.contains("find process path");
+    let of_command = said.contains("exec") || said.contains("executable");
+    if said.contains("is not a regular file") {
+        return Error::CommandNotExecutable(text); // crun, of a directory
+    }
     if of_command && (said.contains("not found") || said.contains("no such file or directory")) {
         Error::CommandNotFound(text)
     } else if of_command && (said.contains("permission denied") || said.contains("is a directory")) {

@@ -1,10 +1,10 @@
 //! Processes made by another OCI runtime: a container's first one and those of `exec`. Its parent is whoever calls: the
 //! runtime itself ends once the process is there, and a subreaper inherits it. The rootfs is attached in a mount namespace
-//! of the runtime's own, so that it is visible nowhere else; the container takes its copy of it along.
+//! of the monitor's own, so that the runtime finds it until the container is deleted, and nobody else ever does.
 
+use super::OciRuntime;
 use super::call::{Streams, call, in_memory, path_of};
 use super::console::Console;
-use super::{OciRuntime, rootfs};
 use crate::container::cgroup_name;
 use crate::error::{Error, Result};
 use crate::file;
@@ -40,24 +40,23 @@ impl Created {
 }
 
 impl OciRuntime {
-    /// A container up to the moment before its program, which waits for `start`. The calling process is a subreaper from
-    /// now on. On an error nothing is left but files in the run folder.
-    pub fn create(&self, launch: &Launch, run: &Path, stdio: Stdio) -> Result<Created> {
+    /// A container up to the moment before its program, which waits for `start`. The calling process, its monitor, is a
+    /// subreaper with a mount namespace of its own from now on. On an error nothing is left but files in the run folder.
+    pub fn create(&self, launch: &Launch, stdio: Stdio) -> Result<Created> {
         self.delete()?; // what a former monitor may have left
         let created = self
-            .create_anew(launch, run, stdio)
+            .create_anew(launch, stdio)
             .and_then(|created| self.check_limits(&launch.spec, created.id.pid).map(|()| created));
         created.inspect_err(|_| drop(self.delete()))
     }
 
-    fn create_anew(&self, launch: &Launch, run: &Path, stdio: Stdio) -> Result<Created> {
+    fn create_anew(&self, launch: &Launch, stdio: Stdio) -> Result<Created> {
         file::make_directory(&self.folder)?;
-        let rootfs = rootfs(run);
-        file::make_directory(&rootfs)?;
-        let bundle = rootfs.parent().unwrap_or(run);
+        file::make_directory(&self.rootfs)?;
+        let bundle = self.rootfs.parent().unwrap_or(&self.rootfs);
         file::write_json(&bundle.join("config.json"), &launch.spec)?;
-        let words = ["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str()];
-        self.make_process(&words, stdio, || attach_apart(&launch.rootfs, &rootfs))
+        attach_apart(&launch.rootfs, &self.rootfs)?;
+        self.make_process(&["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str()], stdio)
     }
 
     /// A further process in the container. The calling process is a subreaper from now on.
@@ -68,20 +67,11 @@ impl OciRuntime {
         let mut file = std::fs::File::from(document);
         file.write_all(&text).during("write process")?;
         let path = path_of(&file);
-        self.make_process(
-            &["exec".as_ref(), "--detach".as_ref(), "--process".as_ref(), path.as_ref()],
-            stdio,
-            || Ok(()),
-        )
+        self.make_process(&["exec".as_ref(), "--detach".as_ref(), "--process".as_ref(), path.as_ref()], stdio)
     }
 
     /// `words`, and who the process is, in a file, because that is how runtimes tell it.
-    fn make_process(
-        &self,
-        words: &[&OsStr],
-        stdio: Stdio,
-        before: impl FnOnce() -> kernel::Result<()>,
-    ) -> Result<Created> {
+    fn make_process(&self, words: &[&OsStr], stdio: Stdio) -> Result<Created> {
         kernel::prctl::become_subreaper()?;
         let pid_file = self.folder.join(format!("pid-{}", std::process::id()));
         let console = match &stdio {
@@ -97,7 +87,7 @@ impl OciRuntime {
             Stdio::Fds { stdin, stdout, stderr } => Streams::Fds([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]),
             Stdio::Terminal { .. } => Streams::None,
         };
-        let called = call(self, &words, streams, before);
+        let called = call(self, &words, streams);
         let pid = std::fs::read_to_string(&pid_file).ok().and_then(|text| text.trim().parse::<i32>().ok());
         let _ = std::fs::remove_file(&pid_file);
         called?;
@@ -137,7 +127,7 @@ impl OciRuntime {
     }
 }
 
-/// In the forked process that becomes the runtime: later mounts of the host still come in, ours never get out.
+/// Later mounts of the host still come in, ours never get out.
 fn attach_apart(mount: &Mount, place: &Path) -> kernel::Result<()> {
     unshare(Set::NONE.with(Kind::Mount))?;
     set_propagation(Path::new("/"), Propagation::Slave, true)?;
@@ -145,7 +135,7 @@ fn attach_apart(mount: &Mount, place: &Path) -> kernel::Result<()> {
 }
 
 /// Whether a hierarchy has the process in the group `name` or beneath it.
-pub fn is_in_cgroup(pid: i32, name: &str) -> bool {
+fn is_in_cgroup(pid: i32, name: &str) -> bool {
     let list = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
     list.lines().any(|line| line.contains(name))
 }
