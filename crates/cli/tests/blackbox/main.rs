@@ -5,6 +5,7 @@
 mod harness;
 
 mod bad_input;
+mod breakouts;
 mod crashes;
 mod entrypoints;
 mod environment;
@@ -19,6 +20,7 @@ mod limits;
 mod listing;
 mod logs;
 mod namespaces;
+mod oci_runtimes;
 mod parallel;
 mod policies;
 mod pulls;
