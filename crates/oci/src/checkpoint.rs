@@ -86,7 +86,7 @@ pub fn checkpoint(container: &Container, options: &Options, saving: Saving) -> R
         }
         write_descriptors(init.pid, &options.images)?;
     }
-    let service = Service::start(&Surroundings::default(), || Ok(()))?;
+    let service = Service::start(&Surroundings::default())?;
     let mut status = saving.status;
     let saved = service.call(kind, &request, |notification| {
         if notification.script == "status-ready"

@@ -22,6 +22,8 @@ use std::path::{Path, PathBuf};
 
 const STATE: &str = "state.json";
 pub(crate) const GATE: &str = "exec.fifo";
+/// In a directory of its own, which is bound into the container.
+pub(crate) const NOTIFY_SOCKET: &str = "notify.sock";
 
 /// `state.json`. Names that runc's file has too are runc's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +40,9 @@ pub struct Record {
     pub rootfs: PathBuf,
     /// The cgroup's path in each hierarchy, from its mount point on.
     pub cgroup: String,
+    /// The scope that the cgroup belongs to; empty where we made it ourselves.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub systemd_unit: String,
     /// The specification as it was in the bundle when the container was made.
     pub config: Spec,
     /// Whose the container is on the host, as a number.

@@ -4,12 +4,13 @@
 
 use crate::container::{self, Container, Record};
 use crate::error::{Error, Result, invalid};
-use crate::root::Root;
+use crate::root::{Driver, Root};
 use crate::starter::Starter;
-use crate::{capabilities, environment};
+use crate::{capabilities, delete, environment};
 use kernel::cgroup::{Cgroup, Layout};
 use kernel::lock::Lock;
 use kernel::process::ProcessId;
+use runtime::systemd::{self, Placeholder, Unit};
 use runtime::{Bundle, Create, Created, Keyring, RootChange, Rootfs, Stdio};
 use rustix::fs::{CWD, Mode, OFlags};
 use spec::Timestamp;
@@ -92,6 +93,8 @@ pub(crate) struct Prepared {
     pub group: Cgroup,
     lock: Lock,
     undo: Undo,
+    /// Keeps a scope of systemd's alive until the container's first process is in it.
+    _placeholder: Option<Placeholder>,
 }
 
 impl Prepared {
@@ -113,14 +116,14 @@ pub(crate) fn prepare(root: &Root, id: &str, bundle: &Path, spec: Spec) -> Resul
     let layout = Layout::detect()?;
     let linux = spec.linux.as_ref();
     let asked = linux.and_then(|linux| linux.resources.as_ref());
-    let cgroup = runtime::cgroup::name(&layout, linux.map_or("", |linux| &linux.cgroups_path), id)?;
+    let place = Place::of(root, &layout, linux.map_or("", |linux| &linux.cgroups_path), id)?;
     if !layout.is_v2() && asked.is_some_and(|resources| !resources.unified.is_empty()) {
         return Err(invalid("invalid configuration: cannot use unified resources on cgroup version 1"));
     }
     let limits = runtime::cgroup::resources_of_bundle(asked);
     let rootfs = rootfs(bundle, &spec)?;
     let directory = root.reserve(id)?;
-    let mut undo = Undo { directory: Some(directory.clone()), cgroup: None };
+    let mut undo = Undo { directory: Some(directory.clone()), cgroup: None, unit: None };
     let lock = container::lock(&directory)?;
     let record = Record {
         id: id.to_owned(),
@@ -129,16 +132,25 @@ pub(crate) fn prepare(root: &Root, id: &str, bundle: &Path, spec: Spec) -> Resul
         created: Timestamp::now(),
         bundle: bundle.to_owned(),
         rootfs,
-        cgroup,
+        cgroup: place.cgroup.clone(),
+        systemd_unit: place.unit.as_ref().map(|unit| unit.name().to_owned()).unwrap_or_default(),
         config: spec,
         owner: rustix::process::geteuid().as_raw(),
         no_new_keyring: false,
     };
     let container = Container { directory, record };
     container.save()?;
-    let group = make_cgroup(&layout, &container.record.cgroup, &limits)?;
+    let placeholder = match &place.unit {
+        None => None,
+        Some(unit) => {
+            let placeholder = unit.start(&limits, layout.is_v2())?;
+            undo.unit = Some(unit.name().to_owned());
+            Some(placeholder)
+        }
+    };
+    let group = make_cgroup(&layout, &place, &limits)?;
     undo.cgroup = Some(group.clone());
-    Ok(Prepared { container, group, lock, undo })
+    Ok(Prepared { container, group, lock, undo, _placeholder: placeholder })
 }
 
 fn rootfs(bundle: &Path, spec: &Spec) -> Result<PathBuf> {
@@ -150,7 +162,36 @@ fn rootfs(bundle: &Path, spec: &Spec) -> Result<PathBuf> {
     }
 }
 
-fn make_cgroup(layout: &Layout, path: &str, limits: &kernel::cgroup::Resources) -> Result<Cgroup> {
+/// Where a container's cgroup is, and whose unit it is.
+struct Place {
+    cgroup: String,
+    unit: Option<Unit>,
+}
+
+impl Place {
+    fn of(root: &Root, layout: &Layout, path: &str, id: &str) -> Result<Place> {
+        match root.driver {
+            Driver::Cgroupfs => Ok(Place { cgroup: runtime::cgroup::name(layout, path, id)?, unit: None }),
+            Driver::Systemd if systemd::is_running() => {
+                let unit = Unit::parse(path, id)?;
+                Ok(Place { cgroup: unit.group()?, unit: Some(unit) })
+            }
+            Driver::Systemd => {
+                Err(invalid("systemd cgroup flag passed, but systemd support for managing cgroups is not available"))
+            }
+        }
+    }
+}
+
+fn make_cgroup(layout: &Layout, place: &Place, limits: &kernel::cgroup::Resources) -> Result<Cgroup> {
+    let in_words = |error| {
+        let text = Error::Kernel(error).to_string();
+        invalid(format!("unable to start container process: unable to apply cgroup configuration: {text}"))
+    };
+    let path = place.cgroup.as_str();
+    if place.unit.is_some() {
+        return layout.adopt(path, limits).map_err(in_words);
+    }
     let existing = layout.open(path)?;
     if existing.is_frozen().unwrap_or(false) {
         return Err(invalid("container's cgroup unexpectedly frozen"));
@@ -159,10 +200,7 @@ fn make_cgroup(layout: &Layout, path: &str, limits: &kernel::cgroup::Resources) 
     if processes > 0 {
         return Err(invalid(format!("container's cgroup is not empty: {processes} process(es) found")));
     }
-    layout.create_or_adopt(path, limits).map_err(|error| {
-        let text = Error::Kernel(error).to_string();
-        invalid(format!("unable to start container process: unable to apply cgroup configuration: {text}"))
-    })
+    layout.create_or_adopt(path, limits).map_err(in_words)
 }
 
 fn make_init(container: &Container, request: Request<'_>, group: &Cgroup) -> Result<Created> {
@@ -207,23 +245,28 @@ fn make_gate(path: &Path) -> Result<OwnedFd> {
 struct Undo {
     directory: Option<PathBuf>,
     cgroup: Option<Cgroup>,
+    unit: Option<String>,
 }
 
 impl Undo {
     fn keep(mut self) {
         self.directory = None;
         self.cgroup = None;
+        self.unit = None;
     }
 }
 
 impl Drop for Undo {
     fn drop(&mut self) {
         // When one of these fails the name stays taken, and `delete --force` tries again.
+        if let Some(unit) = self.unit.take() {
+            let _ = systemd::stop(&unit);
+        }
         if self.cgroup.take().is_some_and(|cgroup| cgroup.remove().is_err()) {
             return;
         }
         if let Some(directory) = self.directory.take() {
-            let _ = std::fs::remove_dir_all(directory);
+            let _ = delete::remove_directory(&directory);
         }
     }
 }

@@ -52,8 +52,8 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl Service {
-    /// Starts it; `prepare` is called in its process. The caller must have one thread.
-    pub fn start(surroundings: &Surroundings<'_>, prepare: impl FnOnce() -> kernel::Result<()>) -> Result<Service> {
+    /// Starts it. The caller must have one thread.
+    pub fn start(surroundings: &Surroundings<'_>) -> Result<Service> {
         let program = find()?;
         let kind = SocketType::SEQPACKET;
         let (ours, theirs) = rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)
@@ -67,7 +67,6 @@ impl Service {
                 if let Some(entry) = &surroundings.entry {
                     entry.enter().during("enter the cgroup")?;
                 }
-                prepare()?;
                 for fd in surroundings.inherited.iter().copied().chain([theirs.as_fd()]) {
                     rustix::io::fcntl_setfd(fd, FdFlags::empty()).during("leave descriptor open")?;
                 }
@@ -122,9 +121,7 @@ impl Service {
             if protobuf::number(&answer, 1) != Some(Kind::Notify as u64) {
                 let restored = protobuf::block(&answer, 4).and_then(protobuf::fields);
                 let pid = restored.and_then(|fields| protobuf::number(&fields, 1)).map(|pid| pid as i32);
-                drop(self.socket);
-                // How it ends is of no interest: it has answered.
-                let _ = self.child.pidfd.wait();
+                self.end();
                 return Ok(pid);
             }
             let inner = protobuf::block(&answer, 5).and_then(protobuf::fields).ok_or_else(unreadable)?;
@@ -133,6 +130,13 @@ impl Service {
             notified(Notification { script, pid, fd })?;
             self.send(&Message::default().number(1, Kind::Notify as i64).switch(3, true))?;
         }
+    }
+
+    /// How it ends is of no interest: it has answered.
+    fn end(&self) {
+        // In vain only when it has closed its end, as it should.
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+        let _ = self.child.pidfd.wait();
     }
 
     fn send(&self, message: &Message) -> Result<()> {
@@ -158,6 +162,14 @@ impl Service {
         });
         bytes.truncate(received.bytes);
         Ok((bytes, fd))
+    }
+}
+
+impl Drop for Service {
+    /// One that has failed may hang, and it is in the container's cgroup. One that has ended is gone already.
+    fn drop(&mut self) {
+        let _ = self.child.pidfd.send_signal(9);
+        let _ = self.child.pidfd.wait();
     }
 }
 

@@ -1,13 +1,14 @@
 //! Removing what a container has left (runtime.md, delete): processes, cgroup, poststop hooks, state, in this order, so
 //! that a delete that is killed is finished by the next one.
 
-use crate::container::{self, Container, Status};
+use crate::container::{self, Container, NOTIFY_SOCKET, Status};
 use crate::error::{Error, Result, invalid};
 use crate::kill;
 use crate::root::Root;
 use kernel::signal::Signal;
 use runtime::hooks;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use std::path::Path;
 
 /// How long a killed process may take to end, in seconds.
 const END_SECONDS_MAX: i64 = 10;
@@ -81,6 +82,9 @@ pub(crate) fn remove(container: &Container) -> Result<()> {
     if cgroup.exists() {
         // Processes of `exec`, and all that share our pid namespace.
         cgroup.kill(Signal::from_number(9).expect("9 is a signal"))?;
+        if !container.record.systemd_unit.is_empty() {
+            runtime::systemd::stop(&container.record.systemd_unit)?;
+        }
         cgroup.remove()?;
     }
     let mut told = Ok(());
@@ -93,9 +97,32 @@ pub(crate) fn remove(container: &Container) -> Result<()> {
     Ok(told?)
 }
 
-fn remove_directory(directory: &std::path::Path) -> Result<()> {
-    match std::fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", directory, &error)),
+/// Only what is ours in it, and never through a directory that somebody else may have mounted something on.
+pub(crate) fn remove_directory(directory: &Path) -> Result<()> {
+    let failed = |error: &std::io::Error| Error::file("remove", directory, error);
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(&error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|error| failed(&error))?;
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let path = entry.path();
+        let removed = if is_directory {
+            // The only one of ours with something in it holds one socket.
+            let _ = std::fs::remove_file(path.join(NOTIFY_SOCKET));
+            std::fs::remove_dir(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        match removed {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(&error)),
+            _ => {}
+        }
+    }
+    match std::fs::remove_dir(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(&error)),
         _ => Ok(()),
     }
 }

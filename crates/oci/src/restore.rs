@@ -1,5 +1,6 @@
 //! A container from what `checkpoint` has saved, with CRIU: name, state and cgroup are made as for a new one, the
-//! processes come from the images. CRIU mounts in a mount namespace of its own, so that nothing shows on the host.
+//! processes come from the images. CRIU mounts, so all of this happens in a mount namespace that ends with us and with
+//! CRIU: nothing shows on the host, also not what hooks would mount.
 
 use crate::checkpoint::{self, DESCRIPTORS, Options};
 use crate::container::Container;
@@ -50,10 +51,12 @@ pub fn restore(
 
 fn bring_back(prepared: &mut Prepared, options: &Options, restoring: &Restoring) -> Result<Running> {
     let container = &prepared.container;
+    make_mount_points(container)?;
+    // Before directories are opened: CRIU cannot mount in one of another mount namespace.
+    leave_host_mounts()?;
     let images = criu::directory(&options.images)?;
     let work = options.work.as_deref().map(criu::directory).transpose()?;
     let place = container.directory.join("criu-root");
-    std::fs::create_dir(&place).map_err(|error| Error::file("make directory", &place, &error))?;
     let mut request = checkpoint::common(options, container, images.as_raw_fd(), work.as_ref().map(AsRawFd::as_raw_fd))?
         .switch(6, true)
         .text(10, RESTORE_LOG)
@@ -68,10 +71,10 @@ fn bring_back(prepared: &mut Prepared, options: &Options, restoring: &Restoring)
     }
     let (joined, request) = namespaces(container, request)?;
     let request = streams(&options.images, mounts(container, request))?;
-    make_mount_points(container)?;
+    let mounted = MountPoint::make(&container.record.rootfs, &place)?;
     let inherited = joined.iter().map(AsFd::as_fd).collect();
     let surroundings = Surroundings { entry: Some(prepared.group.entry()?), inherited };
-    let service = Service::start(&surroundings, || mount_root(&container.record.rootfs, &place))?;
+    let service = Service::start(&surroundings)?;
     let request = cgroups(service.pid(), request)?;
     let mut console = None;
     let mut hooks_failed = None;
@@ -84,11 +87,31 @@ fn bring_back(prepared: &mut Prepared, options: &Options, restoring: &Restoring)
         hooks_failed.take().map_or(Ok(()), Err)
     })?;
     let pid = restored.filter(|pid| *pid > 0).ok_or_else(|| invalid("criu did not tell the restored process"))?;
-    // Empty, and in nobody's way when it cannot be removed.
-    let _ = std::fs::remove_dir(&place);
+    drop(mounted);
     let pidfd = PidFd::open(pid)?;
     prepared.record_init(pid)?;
     Ok(Running { pid, pidfd, console })
+}
+
+/// CRIU wants a root that is a mount point of its own. It goes with this value: the container's directory could not be
+/// removed with a mount in it.
+struct MountPoint<'a>(&'a Path);
+
+impl MountPoint<'_> {
+    fn make<'a>(rootfs: &Path, place: &'a Path) -> Result<MountPoint<'a>> {
+        std::fs::create_dir(place).map_err(|error| Error::file("make directory", place, &error))?;
+        let made = MountPoint(place);
+        Mount::bind(rootfs, true)?.attach_at(CWD, place)?;
+        Ok(made)
+    }
+}
+
+impl Drop for MountPoint<'_> {
+    fn drop(&mut self) {
+        // Not mounted yet, at worst; and under the mount the directory is empty.
+        let _ = rustix::mount::unmount(self.0, rustix::mount::UnmountFlags::DETACH);
+        let _ = std::fs::remove_dir(self.0);
+    }
 }
 
 fn run_hooks(container: &Container, pid: i32) -> Result<()> {
@@ -184,12 +207,6 @@ fn cgroups(pid: i32, mut request: Message) -> Result<Message> {
         }
     }
     Ok(request)
-}
-
-/// CRIU wants a root that is a mount point of its own. In CRIU's process, away from the host's mounts.
-fn mount_root(rootfs: &Path, place: &Path) -> kernel::Result<()> {
-    leave_host_mounts()?;
-    Mount::bind(rootfs, true)?.attach_at(CWD, place)
 }
 
 fn leave_host_mounts() -> kernel::Result<()> {

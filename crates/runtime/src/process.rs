@@ -11,7 +11,7 @@ use crate::sync::{Message, Socket};
 use kernel::Context;
 use kernel::capability::{self, Capability, Set};
 use kernel::{clone, exec, identity, prctl, pty, rlimit, seccomp};
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -214,15 +214,44 @@ fn take_streams(
             give_pipe(fd, process.user)?;
         }
     }
+    let mut fds = fds;
+    let null = if ending.bundle.is_some() { own_null(&fds)? } else { None };
+    if let Some(null) = &null {
+        fds.iter_mut().filter(|fd| is_null(**fd)).for_each(|fd| *fd = null.as_fd());
+    }
     let gate = ending.bundle.and_then(|bundle| bundle.gate);
     let agent = process.filter.as_ref().and_then(|filter| filter.listener.as_ref()).map(Listener::agent);
     let others: Vec<BorrowedFd<'_>> = std::iter::once(socket.as_fd()).chain(gate).chain(agent).collect();
     let mut kept = exec::keep_only(fds, ending.preserved(), &others)?.into_iter();
     // Closed by number above: dropping it would close whatever has that number now.
-    std::mem::forget(terminal);
+    std::mem::forget((terminal, null));
     let socket = kept.next().expect("as many are kept as were given");
     let gate = gate.and_then(|_| kept.next());
     Ok(Kept { socket: Socket::from_fd(socket), gate, agent: kept.next() })
+}
+
+/// The container's own null device, if a stream is the host's: that lies on a mount which nobody in the container can
+/// name, and which CRIU cannot find. `None` also when the container has no such device.
+fn own_null(fds: &[BorrowedFd<'_>]) -> Result<Option<OwnedFd>> {
+    if !fds.iter().any(|fd| is_null(*fd)) {
+        return Ok(None);
+    }
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK;
+    match rustix::fs::open("/dev/null", flags, Mode::empty()) {
+        Ok(null) if is_null(null.as_fd()) => {
+            rustix::fs::fcntl_setfl(&null, OFlags::RDWR).during("make /dev/null blocking")?;
+            Ok(Some(null))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn is_null(fd: BorrowedFd<'_>) -> bool {
+    let null = rustix::fs::makedev(1, 3);
+    let is_null = |stat: rustix::fs::Stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == null
+    };
+    rustix::fs::fstat(fd).is_ok_and(is_null)
 }
 
 /// Descriptors of ours that are open until execve.
