@@ -26,4 +26,4 @@ mod protobuf;
 
 pub use container::{Container, Record, Status};
 pub use error::{Error, Result};
-pub use root::Root;
+pub use root::{Driver, Root};

@@ -13,19 +13,30 @@ use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone)]
-pub struct Root(PathBuf);
+pub struct Root {
+    path: PathBuf,
+    /// Who makes the cgroups of new containers.
+    pub(crate) driver: Driver,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    Cgroupfs,
+    /// `cgroupsPath` is then `slice:prefix:name`.
+    Systemd,
+}
 
 impl Root {
-    pub fn at(path: &Path) -> Root {
-        Root(path.to_owned())
+    pub fn at(path: &Path, driver: Driver) -> Root {
+        Root { path: path.to_owned(), driver }
     }
 
     /// The names of all containers, also of those that are half made or half gone, in order.
     pub fn names(&self) -> Result<Vec<String>> {
-        let entries = match std::fs::read_dir(&self.0) {
+        let entries = match std::fs::read_dir(&self.path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(Error::file("list", &self.0, &error)),
+            Err(error) => return Err(Error::file("list", &self.path, &error)),
         };
         let directory = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
         let names = entries.flatten().filter(directory).filter_map(|entry| entry.file_name().into_string().ok());
@@ -41,7 +52,7 @@ impl Root {
 
     pub fn directory(&self, id: &str) -> Result<PathBuf> {
         check_name(id)?;
-        Ok(self.0.join(id))
+        Ok(self.path.join(id))
     }
 
     /// Makes the directory of a new container: who makes it owns the name.
@@ -54,8 +65,9 @@ impl Root {
                 Ok(()) => return Ok(directory),
                 Err(Errno::EXIST) => return Err(Error::Exists),
                 Err(Errno::NOENT) => {
-                    std::fs::create_dir_all(&self.0).map_err(|error| Error::file("make directory", &self.0, &error))?;
-                    rustix::fs::chmod(&self.0, Mode::from_raw_mode(0o700)).map_err(|errno| at(&self.0, errno))?;
+                    std::fs::create_dir_all(&self.path)
+                        .map_err(|error| Error::file("make directory", &self.path, &error))?;
+                    rustix::fs::chmod(&self.path, Mode::from_raw_mode(0o700)).map_err(|errno| at(&self.path, errno))?;
                 }
                 Err(errno) => return Err(at(&directory, errno)),
             }

@@ -222,6 +222,11 @@ fn plan<'a>(create: &'a Create<'a>, rootfs: &'a Mount) -> Result<Plan<'a>> {
     let namespaces = Namespaces::prepare(linux)?;
     check_names(spec, &namespaces)?;
     check_devices(linux, &namespaces)?;
+    if linux.intel_rdt.is_some() {
+        let is_there = Path::new("/sys/fs/resctrl/schemata").exists();
+        let why = if is_there { "brig cannot do that yet" } else { "Intel RDT is not enabled" };
+        return Err(invalid(format!("intelRdt is specified in config, but {why}")));
+    }
     let filter = filter(create.seccomp, linux.seccomp.as_ref(), create.bundle.map(|bundle| (bundle.state, true)))?;
     // A bound /dev is somebody else's: nothing is made in it.
     let is_dev = |path: &str| mount_plan::clean(path).as_deref() == Some(Path::new("/dev"));

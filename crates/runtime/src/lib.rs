@@ -12,6 +12,7 @@ pub mod hooks;
 pub mod kill;
 pub mod seccomp;
 pub mod start;
+pub mod systemd;
 
 mod attributes;
 mod copy_up;

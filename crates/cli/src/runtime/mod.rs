@@ -103,12 +103,10 @@ fn context(program: &'static str, globals: &Parsed) -> Result<Context, Failure> 
         "auto" | "true" | "false" => {}
         other => return Err(Failure::new(format!("invalid value {other:?} for --rootless: true, false or auto"))),
     }
-    if globals.switch("systemd-cgroup") {
-        return Err(Failure::new("systemd cgroup flag passed, but this runtime manages cgroups itself: leave it out"));
-    }
+    let driver = if globals.switch("systemd-cgroup") { oci::Driver::Systemd } else { oci::Driver::Cgroupfs };
     let root = globals.text("root").filter(|root| !root.is_empty()).unwrap_or(commands::DEFAULT_ROOT);
     let root_path = std::path::absolute(root).map_err(|error| Failure::new(error.to_string()))?;
-    Ok(Context { program, root: oci::Root::at(&root_path), root_path, log })
+    Ok(Context { program, root: oci::Root::at(&root_path, driver), root_path, log })
 }
 
 fn dispatch(context: &Context, command: &'static Command, words: &[String]) -> Outcome {

@@ -60,6 +60,14 @@ impl Layout {
         }
     }
 
+    /// As [`Layout::create_or_adopt`], for a group that was made for us just now and may have processes in it.
+    pub fn adopt(&self, name: &str, resources: &Resources) -> Result<Cgroup> {
+        match self {
+            Layout::V1(hierarchies) => v1::adopt(hierarchies, name, resources).map(Cgroup::V1),
+            Layout::V2(mount) => v2::adopt(mount, name, resources).map(Cgroup::V2),
+        }
+    }
+
     /// The group that the calling process is in, a relative path, empty for the root: on version 1 in the first hierarchy.
     pub fn own_group(&self) -> Result<String> {
         const PATH: &str = "/proc/self/cgroup";

@@ -22,6 +22,7 @@ pub use layout::Layout;
 pub(crate) use layout::unescape;
 pub use resources::{
     Blkio, BlockDevice, Cpu, DeviceWeight, Limit, Memory, Network, Rdma, Resources, Throttle, ThrottleKind,
+    weight_of_shares,
 };
 pub use stats::{CpuStats, IoStats, MemoryStats, PidsStats, Stats};
 

@@ -62,14 +62,19 @@ pub(super) fn create(hierarchies: &[Hierarchy], name: &str, resources: &Resource
 
 pub(super) fn create_or_adopt(hierarchies: &[Hierarchy], name: &str, resources: &Resources) -> Result<Cgroup> {
     let cgroup = open(hierarchies, name)?;
-    let devices = check(resources)?;
-    let wanted = limited(resources);
-    for &controller in &wanted {
-        cgroup.find(controller)?;
-    }
     tree::check_unused(&cgroup.home())?;
     if cgroup.is_frozen()? {
-        return Err(Error::at("create cgroup, which is there and frozen: thaw it or choose another name,", cgroup.home(), Errno::BUSY));
+        let action = "create cgroup, which is there and frozen: thaw it or choose another name,";
+        return Err(Error::at(action, cgroup.home(), Errno::BUSY));
+    }
+    adopt(hierarchies, name, resources)
+}
+
+pub(super) fn adopt(hierarchies: &[Hierarchy], name: &str, resources: &Resources) -> Result<Cgroup> {
+    let cgroup = open(hierarchies, name)?;
+    let devices = check(resources)?;
+    for controller in limited(resources) {
+        cgroup.find(controller)?;
     }
     let mut undo = tree::Undo::default();
     for hierarchy in &cgroup.hierarchies {

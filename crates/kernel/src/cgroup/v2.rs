@@ -51,16 +51,20 @@ pub(super) fn create(mount: &Path, name: &str, resources: &Resources) -> Result<
 
 pub(super) fn create_or_adopt(mount: &Path, name: &str, resources: &Resources) -> Result<Cgroup> {
     let cgroup = open(mount, name)?;
+    tree::check_unused(&cgroup.dir)?;
+    if cgroup.is_frozen()? {
+        let action = "create cgroup, which is there and frozen: thaw it or choose another name,";
+        return Err(Error::at(action, &cgroup.dir, Errno::BUSY));
+    }
+    adopt(mount, name, resources)
+}
+
+pub(super) fn adopt(mount: &Path, name: &str, resources: &Resources) -> Result<Cgroup> {
+    let cgroup = open(mount, name)?;
     let devices = check(resources)?;
     let mut undo = tree::Undo::default();
     match tree::make(mount, name, &mut undo) {
-        Err(error) if error.errno == Errno::EXIST => {
-            tree::check_unused(&cgroup.dir)?;
-            if cgroup.is_frozen()? {
-                let action = "create cgroup, which is there and frozen: thaw it or choose another name,";
-                return Err(Error::at(action, &cgroup.dir, Errno::BUSY));
-            }
-        }
+        Err(error) if error.errno == Errno::EXIST => {}
         made => made?,
     }
     cgroup.enable(&limited(resources)?)?;

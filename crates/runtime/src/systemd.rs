@@ -1,0 +1,286 @@
+//! Cgroups that systemd makes: a transient scope for each container, handed over to us (systemd's documentation,
+//! "Control Group APIs and Delegation"). For `brig runtime --systemd-cgroup`, where the manager above expects its
+//! containers among the units. Limits are told to systemd, which would else set its own at the next reload, and
+//! written by the caller too: systemd does not know them all.
+
+mod connection;
+mod message;
+
+pub use message::{Property, Value};
+
+use crate::error::{Error, Result, invalid};
+use connection::Connection;
+use kernel::cgroup::{Limit, Resources, weight_of_shares};
+use kernel::clone::{self, Child};
+use message::Writer;
+use std::path::Path;
+
+/// True when systemd is the machine's init.
+pub fn is_running() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+/// A unit by its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    slice: String,
+    name: String,
+    id: String,
+}
+
+impl Unit {
+    /// From a `cgroupsPath` of the form `slice:prefix:name`, as runc has it; an empty one is `system.slice:runc:ID`.
+    pub fn parse(cgroups_path: &str, id: &str) -> Result<Unit> {
+        let parts: Vec<&str> = cgroups_path.split(':').collect();
+        let (slice, prefix, name) = match parts.as_slice() {
+            [""] => ("", "runc", id),
+            [slice, prefix, name] => (*slice, *prefix, *name),
+            _ => {
+                let text = format!(
+                    "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, got {cgroups_path:?} instead"
+                );
+                return Err(invalid(text));
+            }
+        };
+        let slice = if slice.is_empty() { "system.slice" } else { slice };
+        check(slice)?;
+        let unit = match (name.ends_with(".slice"), prefix.is_empty()) {
+            (true, _) => return Err(invalid(format!("cgroupsPath {cgroups_path:?}: a container cannot be a slice"))),
+            (false, true) => format!("{name}.scope"),
+            (false, false) => format!("{prefix}-{name}.scope"),
+        };
+        check(&unit)?;
+        Ok(Unit { slice: slice.to_owned(), name: unit, id: id.to_owned() })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The group, below the root of the hierarchies: each dash of a slice is a slice in a slice (systemd.slice(5)).
+    pub fn group(&self) -> Result<String> {
+        let Some(stem) = self.slice.strip_suffix(".slice") else {
+            return Err(invalid(format!("invalid slice name: {}", self.slice)));
+        };
+        if stem == "-" {
+            return Ok(self.name.clone());
+        }
+        if stem.split('-').any(str::is_empty) {
+            return Err(invalid(format!("invalid slice name: {}", self.slice)));
+        }
+        let ends = stem.match_indices('-').map(|(at, _)| at).chain([stem.len()]);
+        let slices: String = ends.map(|end| format!("{}.slice/", &stem[..end])).collect();
+        Ok(slices + &self.name)
+    }
+
+    /// Starts the scope. systemd gives none without a process: a small one of ours is in it until the guard is dropped,
+    /// by when the container's first process should have taken its place.
+    pub fn start(&self, resources: &Resources, is_v2: bool) -> Result<Placeholder> {
+        let placeholder = Placeholder::new()?;
+        let mut properties = vec![
+            ("Description", Value::Text(format!("brig container {}", self.id))),
+            ("Slice", Value::Text(self.slice.clone())),
+            ("Delegate", Value::Bool(true)),
+            ("PIDs", Value::Numbers(vec![placeholder.child.pid as u32])),
+            ("DefaultDependencies", Value::Bool(false)),
+        ];
+        let counted = ["MemoryAccounting", "CPUAccounting", "IOAccounting", "TasksAccounting"];
+        properties.extend(counted.map(|name| (name, Value::Bool(true))));
+        properties.extend(limits(resources, is_v2));
+        let mut connection = Connection::open()?;
+        // What a container of the same name has left in systemd's memory, if anything.
+        let _ = connection.call("ResetFailedUnit", "s", one_text(&self.name));
+        let mut body = Writer::default();
+        body.text(&self.name);
+        body.text("replace");
+        body.properties(&properties);
+        // No further units.
+        body.array(&[(); 0], 8, |_, ()| {});
+        let job = connection.call("StartTransientUnit", "ssa(sv)a(sa(sv))", body)?;
+        connection.wait_for_job(job.first().map_or("", String::as_str))?;
+        Ok(placeholder)
+    }
+}
+
+/// Changes the limits that systemd knows of the unit `name`, until the next boot.
+pub fn set(name: &str, resources: &Resources, is_v2: bool) -> Result<()> {
+    let properties = limits(resources, is_v2);
+    if properties.is_empty() {
+        return Ok(());
+    }
+    let mut body = Writer::default();
+    body.text(name);
+    body.bool(true);
+    body.properties(&properties);
+    Connection::open()?.call("SetUnitProperties", "sba(sv)", body).map(drop)
+}
+
+/// Stops the unit `name` and ends what is in it; `Ok` when it is gone.
+pub fn stop(name: &str) -> Result<()> {
+    let mut connection = Connection::open()?;
+    let mut body = Writer::default();
+    body.text(name);
+    body.text("replace");
+    match connection.call("StopUnit", "ss", body) {
+        Ok(job) => connection.wait_for_job(job.first().map_or("", String::as_str))?,
+        Err(Error::Invalid(text)) if text.contains("NoSuchUnit") => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    // So that the name is free also after a failure.
+    let _ = connection.call("ResetFailedUnit", "s", one_text(name));
+    Ok(())
+}
+
+fn one_text(text: &str) -> Writer {
+    let mut body = Writer::default();
+    body.text(text);
+    body
+}
+
+/// A process that only is there.
+#[derive(Debug)]
+pub struct Placeholder {
+    child: Child,
+}
+
+impl Placeholder {
+    fn new() -> Result<Placeholder> {
+        let own = kernel::pidfd::PidFd::open(std::process::id() as i32)?;
+        let child = clone::fork(|| {
+            // Until it is killed, or its maker is gone.
+            let mut fds = [rustix::event::PollFd::new(&own, rustix::event::PollFlags::IN)];
+            while rustix::event::poll(&mut fds, None).is_err() {}
+            0
+        })?;
+        Ok(Placeholder { child })
+    }
+}
+
+impl Drop for Placeholder {
+    fn drop(&mut self) {
+        crate::spawn::reap(&self.child.pidfd);
+    }
+}
+
+/// What systemd has a property for.
+fn limits(resources: &Resources, is_v2: bool) -> Vec<Property> {
+    let mut properties: Vec<Property> = Vec::new();
+    let number = |limit: Limit| match limit {
+        Limit::Unlimited => Value::Number(u64::MAX),
+        Limit::At(value) => Value::Number(value),
+    };
+    let memory = &resources.memory;
+    if let Some(limit) = memory.limit {
+        properties.push((if is_v2 { "MemoryMax" } else { "MemoryLimit" }, number(limit)));
+    }
+    if is_v2 {
+        properties.extend(memory.reservation.map(|limit| ("MemoryLow", number(limit))));
+        if let (Some(Limit::At(total)), Some(Limit::At(limit))) = (memory.swap, memory.limit) {
+            properties.push(("MemorySwapMax", Value::Number(total.saturating_sub(limit))));
+        }
+    }
+    let cpu = &resources.cpu;
+    if cpu.idle == Some(1) && is_v2 {
+        // Since systemd 252.
+        properties.push(("CPUWeight", Value::Number(0)));
+    } else if let Some(shares) = cpu.shares {
+        properties.push(match is_v2 {
+            true => ("CPUWeight", Value::Number(weight_of_shares(shares))),
+            false => ("CPUShares", Value::Number(shares)),
+        });
+    }
+    properties.extend(quota(cpu));
+    properties.extend(resources.pids_max.map(|limit| ("TasksMax", number(limit))));
+    if is_v2 {
+        for (name, list) in [("AllowedCPUs", &cpu.cpuset_cpus), ("AllowedMemoryNodes", &cpu.cpuset_mems)] {
+            let mask = list.as_ref().and_then(|list| kernel::cpu_list::Mask::parse(list));
+            properties.extend(mask.map(|mask| (name, Value::Bytes(bytes(&mask)))));
+        }
+    }
+    properties
+}
+
+/// In microseconds of each second, in steps of ten milliseconds, which is how systemd keeps it.
+fn quota(cpu: &kernel::cgroup::Cpu) -> Vec<Property> {
+    const STEP: u64 = 10_000;
+    const PERIOD: u64 = 100_000;
+    let mut properties = Vec::new();
+    properties.extend(cpu.period.map(|period| ("CPUQuotaPeriodUSec", Value::Number(period))));
+    let per_second = match cpu.quota {
+        None if cpu.period.is_none() => return properties,
+        None | Some(Limit::Unlimited) => u64::MAX,
+        Some(Limit::At(quota)) => {
+            let per_second = quota.saturating_mul(1_000_000) / cpu.period.unwrap_or(PERIOD).max(1);
+            per_second.div_ceil(STEP).saturating_mul(STEP)
+        }
+    };
+    properties.push(("CPUQuotaPerSecUSec", Value::Number(per_second)));
+    properties
+}
+
+/// The lowest number in the first bit of the first byte, without zeroes at the end.
+fn bytes(mask: &kernel::cpu_list::Mask) -> Vec<u8> {
+    let mut bytes: Vec<u8> = mask.words().iter().flat_map(|word| word.to_le_bytes()).collect();
+    while bytes.last() == Some(&0) {
+        bytes.pop();
+    }
+    bytes
+}
+
+/// Characters that systemd allows in names of units (systemd.unit(5)).
+fn check(name: &str) -> Result<()> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    if name.len() < 256 && name.chars().all(allowed) {
+        return Ok(());
+    }
+    Err(invalid(format!("{name:?} cannot be the name of a unit of systemd: letters, digits and :-_.\\@ can")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::cgroup::{Cpu, Memory};
+
+    #[test]
+    fn paths_of_units() {
+        let check = |path: &str, group: &str| {
+            assert_eq!(Unit::parse(path, "id").unwrap().group().unwrap(), group, "{path}");
+        };
+        check("", "system.slice/runc-id.scope");
+        check(":cri:x", "system.slice/cri-x.scope");
+        check("user-1000.slice::x", "user.slice/user-1000.slice/x.scope");
+        check("-.slice:p:x", "p-x.scope");
+        check("a-b-c.slice:p:x", "a.slice/a-b.slice/a-b-c.slice/p-x.scope");
+        assert!(Unit::parse("/a/b", "id").is_err());
+        assert!(Unit::parse("a/b.slice:p:x", "id").is_err());
+        assert!(Unit::parse("a--b.slice:p:x", "id").unwrap().group().is_err());
+    }
+
+    #[test]
+    fn limits_become_properties() {
+        let resources = Resources {
+            memory: Memory { limit: Some(Limit::At(100)), swap: Some(Limit::At(150)), ..Memory::default() },
+            cpu: Cpu {
+                quota: Some(Limit::At(12_345)),
+                period: Some(100_000),
+                shares: Some(1024),
+                cpuset_cpus: Some("0,9".into()),
+                ..Cpu::default()
+            },
+            pids_max: Some(Limit::Unlimited),
+            ..Resources::default()
+        };
+        let expected: Vec<Property> = vec![
+            ("MemoryMax", Value::Number(100)),
+            ("MemorySwapMax", Value::Number(50)),
+            ("CPUWeight", Value::Number(100)),
+            ("CPUQuotaPeriodUSec", Value::Number(100_000)),
+            ("CPUQuotaPerSecUSec", Value::Number(130_000)),
+            ("TasksMax", Value::Number(u64::MAX)),
+            ("AllowedCPUs", Value::Bytes(vec![1, 2])),
+        ];
+        assert_eq!(limits(&resources, true), expected);
+        assert_eq!(limits(&resources, false)[0], ("MemoryLimit", Value::Number(100)));
+        assert!(limits(&Resources::default(), true).is_empty());
+    }
+}
