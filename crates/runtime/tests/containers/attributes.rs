@@ -3,9 +3,12 @@
 
 use crate::Case;
 use crate::stage::{Stage, mount};
+use runtime::{Bundle, Create, Keyring, RootChange, Rootfs};
 use spec::runtime::{
-    IdMapping, IoPriority, MemoryPolicy, Namespace, NamespaceKind, Personality, Scheduler, TimeOffset,
+    IdMapping, IoPriority, MemoryPolicy, Namespace, NamespaceKind, NetDevice, Personality, Scheduler, Seccomp,
+    SeccompRule, State, Status, TimeOffset,
 };
+use std::os::fd::AsFd;
 
 pub const CASES: &[Case] = &[
     ("clocks of a time namespace", clocks),
@@ -20,6 +23,8 @@ pub const CASES: &[Case] = &[
     ("remounts", remounts),
     ("a host name in a joined namespace", joined_uts),
     ("a new user namespace beside a joined network", user_and_joined_network),
+    ("a network device moves in", network_device),
+    ("a seccomp listener reaches its agent", listener),
 ];
 
 fn with_clocks(script: &str) -> Stage {
@@ -156,4 +161,68 @@ fn user_and_joined_network() {
     network.path = "/proc/self/ns/net".to_owned();
     // Without power over the network there is no new sysfs; the host's is bound.
     stage.check_output(&format!("0\n{}", own.display()));
+}
+
+/// Half of a pair that is made in a network of its own, so that nothing of it is on the host.
+fn network_device() {
+    let ip = "/usr/sbin/ip";
+    if !std::path::Path::new(ip).exists() {
+        return;
+    }
+    let mut stage =
+        Stage::script("ip -o address show dev inside | grep -o '10.9.8.7/24'; ip link show inside | grep -c ,UP");
+    stage.linux().net_devices = [("outside".to_owned(), NetDevice { name: "inside".to_owned() })].into();
+    crate::stage::in_child(|| {
+        kernel::namespace::unshare([kernel::namespace::Kind::Network].into_iter().collect()).unwrap();
+        for line in ["link add outside type veth peer name other", "address add 10.9.8.7/24 dev outside"] {
+            assert!(std::process::Command::new(ip).args(line.split(' ')).status().unwrap().success());
+        }
+        stage.check_output("10.9.8.7/24\n1");
+    });
+    stage.linux().net_devices = [("no/such".to_owned(), NetDevice::default())].into();
+    assert!(stage.error().to_string().contains("invalid network device name"));
+    stage.linux().net_devices = [("nosuchdevice".to_owned(), NetDevice::default())].into();
+    assert!(stage.error().to_string().contains("nosuchdevice"));
+}
+
+/// The agent lets its end go: then the kernel refuses what it would have been asked.
+fn listener() {
+    let mut stage = Stage::script("mkdir /tmp/x 2>/dev/null || echo refused");
+    let path = stage.directory.join("agent").to_str().unwrap().to_owned();
+    let rule = |action: &str| SeccompRule {
+        names: vec!["mkdir".into(), "mkdirat".into()],
+        action: action.into(),
+        ..SeccompRule::default()
+    };
+    let profile = |action: &str, path: &str| Seccomp {
+        default_action: "SCMP_ACT_ALLOW".into(),
+        syscalls: vec![rule(action)],
+        listener_path: path.to_owned(),
+        ..Seccomp::default()
+    };
+    let state = State {
+        oci_version: spec::runtime::VERSION.into(),
+        id: "x".into(),
+        status: Status::Creating,
+        pid: None,
+        bundle: "/".into(),
+        annotations: Default::default(),
+    };
+    let bundle =
+        || Some(Bundle { state: &state, gate: None, preserved: 0, root: RootChange::Pivot, keyring: Keyring::New });
+    let create = |stage: &Stage, stdio| {
+        let rootfs = stage.rootfs();
+        runtime::create(Create { bundle: bundle(), ..stage.request(Rootfs::Detached(&rootfs), stdio, false) })
+    };
+    stage.linux().seccomp = Some(profile("SCMP_ACT_NOTIFY", ""));
+    assert!(create(&stage, crate::stage::piped().1).unwrap_err().to_string().contains("listenerPath"));
+    stage.linux().seccomp = Some(profile("SCMP_ACT_NOTIFY", &path));
+    assert!(create(&stage, crate::stage::piped().1).unwrap_err().to_string().contains("seccomp agent"));
+    let agent = kernel::socket::listen(&stage.directory, "agent").unwrap();
+    let (output, stdio) = crate::stage::piped();
+    let running = create(&stage, stdio).unwrap().start().unwrap();
+    let connection = kernel::socket::accept(agent.as_fd()).unwrap().expect("connected before the start");
+    drop(kernel::socket::receive_fd(&connection).unwrap().expect("delivered before the start has succeeded"));
+    assert_eq!(crate::stage::read_all(output), "refused\n");
+    running.pidfd.wait().unwrap();
 }

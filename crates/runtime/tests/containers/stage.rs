@@ -144,7 +144,7 @@ impl Stage {
         runtime::create(self.request(Rootfs::Detached(rootfs), stdio, reaper))
     }
 
-    fn request<'a>(&'a self, rootfs: Rootfs<'a>, stdio: Stdio, reaper: bool) -> Create<'a> {
+    pub fn request<'a>(&'a self, rootfs: Rootfs<'a>, stdio: Stdio, reaper: bool) -> Create<'a> {
         Create {
             spec: &self.spec,
             rootfs,
