@@ -4,6 +4,7 @@
 
 mod assemble;
 mod compile;
+mod listener;
 mod load;
 mod multiplex;
 mod policy;
@@ -19,7 +20,8 @@ mod interpret;
 mod tests;
 
 pub use compile::compile;
-pub use load::{Flags, load, load_with_listener};
+pub use listener::load_with_listener;
+pub use load::{Flags, load};
 pub use policy::{Action, Architecture, Comparison, Policy, Rule, Test};
 pub use program::Program;
 pub use syscall::{Syscall, named};
