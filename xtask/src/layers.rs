@@ -52,7 +52,7 @@ pub const OWNERS: &[(&str, &[&str])] = &[
 
 /// Packages in `Cargo.lock`, our own included. Lower it when one goes; raising it needs a page
 /// in docs/decisions.
-pub const LOCKED_PACKAGES_MAX: usize = 94;
+pub const LOCKED_PACKAGES_MAX: usize = 97;
 
 /// Lines of ARCHITECTURE.md: a map that does not fit in one sitting is not read.
 pub const ARCHITECTURE_LINES_MAX: usize = 300;

@@ -112,11 +112,15 @@ fn before_pivot(hooks: &Hooks) -> bool {
 /// (pid_namespaces(7)), and `kill` of a container that was not started would have no effect.
 const ENDING: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
 
-/// Waits until somebody writes into the gate. We hold its other end open too, so that this is no end of file.
+/// Before anybody may know of the process: a signal from now on waits until the gate looks for it.
+pub(crate) fn prepare_gate() -> Result<()> {
+    set_mask(SignalSet::of(&ENDING))?;
+    Ok(())
+}
+
+/// Waits until somebody writes into the gate, after [`prepare_gate`]. We hold its other end open too, so that this is no end of file.
 pub(crate) fn wait_at_gate(gate: &OwnedFd) -> Result<()> {
-    let ending = SignalSet::of(&ENDING);
-    let before = set_mask(ending)?;
-    let signals = SignalFd::new(ending)?;
+    let signals = SignalFd::new(SignalSet::of(&ENDING))?;
     loop {
         let mut fds = [PollFd::new(gate, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
         match rustix::event::poll(&mut fds, None) {
@@ -128,7 +132,7 @@ pub(crate) fn wait_at_gate(gate: &OwnedFd) -> Result<()> {
         }
         if !fds[0].revents().is_empty() {
             rustix::io::read(gate, &mut [0u8; 1]).during("wait for the container's start")?;
-            set_mask(before)?;
+            set_mask(SignalSet::EMPTY)?;
             return Ok(());
         }
     }

@@ -95,7 +95,7 @@ pub(crate) fn become_program(
     //    (CVE-2024-21626). Before limits, which may allow fewer descriptors than we hold.
     let Kept { socket, gate, agent } = take_streams(process, streams, terminal, ending, socket)?;
     // From here on the socket has a new number, and failures must carry it.
-    let located = match with_streams(process, &socket, agent) {
+    let located = match with_streams(process, ending, &socket, agent) {
         Ok(located) => located,
         Err(error) => return Err(Failure { error, socket: Some(socket) }),
     };
@@ -113,7 +113,12 @@ pub(crate) fn become_program(
 }
 
 /// Up to the parent's word to go on.
-fn with_streams<'a>(process: &'a Process<'_>, socket: &Socket, agent: Option<OwnedFd>) -> Result<Located<'a>> {
+fn with_streams<'a>(
+    process: &'a Process<'_>,
+    ending: &Ending<'_>,
+    socket: &Socket,
+    agent: Option<OwnedFd>,
+) -> Result<Located<'a>> {
     // 3. Limits while we may still raise them, up to our own.
     for limit in &process.limits {
         rlimit::set(limit.resource, limit.soft, limit.hard)?;
@@ -132,6 +137,9 @@ fn with_streams<'a>(process: &'a Process<'_>, socket: &Socket, agent: Option<Own
     // 6. With the program's own rights, so that what is found can be executed.
     let program = process.program.locate()?;
     exec::reset_signals()?;
+    if ending.bundle.is_some_and(|bundle| bundle.gate.is_some()) {
+        bundle::prepare_gate()?;
+    }
     // 7. All that can fail has been tried. The end of file means that the parent has ended.
     socket.send(&Message::Ready)?;
     match socket.receive_plain()? {

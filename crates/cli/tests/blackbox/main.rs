@@ -20,6 +20,8 @@ mod limits;
 mod listing;
 mod logs;
 mod namespaces;
+mod network;
+mod oci;
 mod oci_runtimes;
 mod parallel;
 mod policies;
