@@ -158,7 +158,9 @@ fn plan(mount: &spec::runtime::Mount, around: &Surroundings<'_>, maps: &mut IdMa
 /// A path of the host as one of the container, if it leads into the directory `root` by its text.
 fn inside(root: &Path, path: &Path) -> Option<PathBuf> {
     let rest = path.strip_prefix(root).ok().filter(|_| root != Path::new("/"))?;
-    Some(Path::new("/").join(rest))
+    // One that leads out again, perhaps through a link: only the host knows where to.
+    let stays = rest.components().all(|component| matches!(component, Component::Normal(_)));
+    stays.then(|| Path::new("/").join(rest))
 }
 
 /// User namespaces for id-mapped mounts, one for all mounts with the same mapping.
@@ -447,6 +449,8 @@ mod tests {
             options: vec!["rbind".into()],
             ..Default::default()
         };
+        assert_eq!(inside(Path::new("/r"), Path::new("/r/../a")), None);
+        assert_eq!(inside(Path::new("/r"), Path::new("/rx/a")), None);
         let planned = prepare_one(mount).unwrap();
         assert_eq!(planned[0].destination, Path::new("/x"));
         assert!(
