@@ -10,6 +10,7 @@ use std::process::Command;
 
 use super::steps::{self, Step};
 use super::{Moments, image, with_registry};
+use crate::harness::image::busybox_tar;
 use crate::harness::process::{Output, tool};
 use crate::harness::sandbox::{is_docker, program};
 use crate::harness::words::split;
@@ -219,8 +220,27 @@ fn a_load_that_syncs_nothing_would_be_found_out() {
     }
 }
 
+/// One more name.
+fn tag(moments: Moments) {
+    let brig = Brig::empty();
+    let load = format!("load -i {}", archive(&brig.dir));
+    let before = [load.as_str(), "tag team/app:v2 team/app:old"];
+    let line = "tag team/app:v2 team/app:new";
+    let proof = "image inspect team/app:new team/app:old team/app:v2";
+    Scenario { brig: &brig, before: &before, line, proof, refusal: "", env: &[] }.check(moments);
+}
+
+fn import(moments: Moments) {
+    let brig = Brig::empty();
+    let line = format!("import {} team/made", brig.write("bb.tar", busybox_tar()));
+    Scenario { brig: &brig, before: &[], line: &line, proof: "image inspect team/made", refusal: "", env: &[] }
+        .check(moments);
+}
+
 pub fn all(moments: Moments) {
     if can_mount() {
+        tag(moments);
+        import(moments);
         pull(moments);
         load(moments, "auto");
         load(moments, "directory");
@@ -246,6 +266,13 @@ fn a_load_and_a_power_cut() {
 fn a_load_of_directories_and_a_power_cut() {
     if can_mount() {
         load(Moments::Some, "directory");
+    }
+}
+
+#[test]
+fn a_tag_and_a_power_cut() {
+    if can_mount() {
+        tag(Moments::All);
     }
 }
 
