@@ -136,10 +136,7 @@ impl Ready {
     pub fn abandon(self) {
         match self.created {
             Created::Own(created) => created.abandon(),
-            Created::Other(runtime, created) => {
-                created.abandon();
-                let _ = runtime.delete();
-            }
+            Created::Other(runtime, created) => runtime.abandon(created),
         }
         let _ = self.cgroup.remove();
     }
@@ -151,8 +148,7 @@ impl Ready {
             Created::Other(runtime, created) => match runtime.start() {
                 Ok(()) => Ok((created.pidfd, Some(runtime))),
                 Err(error) => {
-                    created.abandon();
-                    let _ = runtime.delete();
+                    runtime.abandon(created);
                     Err(failed_to_start(error))
                 }
             },

@@ -148,10 +148,12 @@ fn complaint(log: &str) -> Option<String> {
 /// Docker reads the same words to tell a command that is missing from one that cannot be executed.
 fn worded(text: String, said: &str) -> Error {
     let said = said.to_ascii_lowercase();
-    let of_command = said.contains("exec") || said.contains("executable");
-    if said.contains("is not a regular file") {
-        return Error::CommandNotExecutable(text); // crun, of a directory
+    // crun of a directory and of a file without the right, runsc of the latter.
+    let refused = ["is not a regular file", "it is not executable", "creating process: failed to load"];
+    if refused.iter().any(|words| said.contains(words)) {
+        return Error::CommandNotExecutable(text);
     }
+    let of_command = said.contains("exec") || said.contains("executable");
     if of_command && (said.contains("not found") || said.contains("no such file or directory")) {
         Error::CommandNotFound(text)
     } else if of_command && (said.contains("permission denied") || said.contains("is a directory")) {
@@ -186,7 +188,14 @@ mod tests {
             kind("executable file `x` not found in $PATH: No such file or directory"),
             Error::CommandNotFound(_)
         ));
-        assert!(matches!(kind("exec: \"/etc\": permission denied"), Error::CommandNotExecutable(_)));
+        for said in [
+            "exec: \"/etc\": permission denied",
+            "the path `/etc` is not a regular file: Operation not permitted",
+            "the path `/etc/passwd` exists but it is not executable: Operation not permitted",
+            "starting sandbox: creating process: failed to load /etc/passwd: permission denied",
+        ] {
+            assert!(matches!(kind(said), Error::CommandNotExecutable(_)), "{said}");
+        }
         assert!(matches!(kind("mount `proc` to `/proc`: permission denied"), Error::Failed(_)));
     }
 }

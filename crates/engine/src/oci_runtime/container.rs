@@ -31,8 +31,8 @@ pub struct Created {
 }
 
 impl Created {
-    /// Ends it and waits for its end.
-    pub fn abandon(self) {
+    /// Kills it and waits for its end.
+    fn end(&self) {
         // Either fails only when it has ended and been reaped already.
         let _ = self.pidfd.send_signal(kernel::signal::Signal::KILL.number());
         let _ = self.pidfd.wait();
@@ -44,10 +44,21 @@ impl OciRuntime {
     /// subreaper with a mount namespace of its own from now on. On an error nothing is left but files in the run folder.
     pub fn create(&self, launch: &Launch, stdio: Stdio) -> Result<Created> {
         self.delete()?; // what a former monitor may have left
-        let created = self
-            .create_anew(launch, stdio)
-            .and_then(|created| self.check_limits(&launch.spec, created.id.pid).map(|()| created));
-        created.inspect_err(|_| drop(self.delete()))
+        let created = self.create_anew(launch, stdio).inspect_err(|_| drop(self.delete()))?;
+        match self.check_limits(&launch.spec, created.id.pid) {
+            Ok(()) => Ok(created),
+            Err(error) => {
+                self.abandon(created);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends a process that `create` made, and takes back what belongs to it. In this order: runsc's `delete` waits until
+    /// the process is gone, which it is only when we have reaped it.
+    pub fn abandon(&self, created: Created) {
+        created.end();
+        let _ = self.delete();
     }
 
     fn create_anew(&self, launch: &Launch, stdio: Stdio) -> Result<Created> {
@@ -104,7 +115,7 @@ impl OciRuntime {
                     created.console = Some(master);
                 }
                 Err(error) => {
-                    created.abandon();
+                    created.end();
                     return Err(error);
                 }
             }

@@ -48,6 +48,6 @@ fn a_process_has_its_three_streams_and_nothing_else() {
         return;
     }
     // What the caller has open stays with the caller.
-    let script = format!("exec 7<{}; {} run --rm bb {look}", brig.dir.display(), brig.shell_words());
+    let script = format!("exec 7<{}; {} run --rm --network none bb {look}", brig.dir.display(), brig.shell_words());
     assert_eq!(crate::harness::process::tool("sh", &["-c", &script]), "0\n1\n2\n3");
 }

@@ -81,7 +81,8 @@ fn the_callers_groups_stay_outside() {
     }
     let brig = Brig::new();
     for user in ["root", "alice"] {
-        let script = format!("{} run --rm -u {user} bb grep ^Groups /proc/self/status", brig.shell_words());
+        let script =
+            format!("{} run --rm --network none -u {user} bb grep ^Groups /proc/self/status", brig.shell_words());
         let groups = tool("setpriv", &["--groups", "7,8,4242", "sh", "-c", &script]);
         let inside: Vec<&str> = groups.split_whitespace().skip(1).collect();
         assert!(!inside.iter().any(|group| ["7", "8", "4242"].contains(group)), "{user}: {groups}");
