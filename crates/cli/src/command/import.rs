@@ -11,8 +11,7 @@ use crate::output::progress::Board;
 use engine::images::Download;
 use image::import::Import;
 use spec::{Platform, Timestamp};
-use std::fs::File;
-use std::io::{Read, Stderr, StdinLock};
+use std::io::{Read, Stderr};
 use std::time::{Duration, Instant};
 
 /// Shortest time between two drawings of the progress.
@@ -36,23 +35,17 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
 }
 
 /// What is imported.
-enum Archive {
-    File(File),
-    Stdin(StdinLock<'static>),
-    Web(Metered),
-}
-
-fn archive(source: &str) -> Result<Archive, Failure> {
+fn archive(source: &str) -> Result<Box<dyn Read>, Failure> {
     if !engine::images::is_url(source) {
         return Ok(match load::source(Some(source))? {
-            Source::File(file) => Archive::File(file),
-            Source::Stdin => Archive::Stdin(std::io::stdin().lock()),
+            Source::File(file) => Box::new(file),
+            Source::Stdin => Box::new(std::io::stdin().lock()),
         });
     }
     let mut board = Board::stderr(false);
     board.say(&format!("Downloading from {}", without_user(source)));
     let download = engine::images::download(&flags::access::of_environment(false), source)?;
-    Ok(Archive::Web(Metered { download, board, read: 0, reported: Instant::now() }))
+    Ok(Box::new(Metered { download, board, read: 0, reported: Instant::now() }))
 }
 
 /// A URL as it may be kept and shown: a name and a password in it are nobody's business.
@@ -62,16 +55,6 @@ fn without_user(source: &str) -> String {
     match rest[..end].rfind('@') {
         Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
         None => source.to_owned(),
-    }
-}
-
-impl Read for Archive {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        match self {
-            Archive::File(file) => file.read(buffer),
-            Archive::Stdin(stdin) => stdin.read(buffer),
-            Archive::Web(metered) => metered.read(buffer),
-        }
     }
 }
 
