@@ -5,12 +5,12 @@
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::options::{MountSource, Options};
+use crate::options::{MountSource, Network, Options};
 use crate::record::{Record, VolumeUse};
 use crate::state::State;
 use crate::undo::Undo;
 use crate::volumes::{self, Lifetime};
-use crate::{file, names, oci_runtime, resolve, validate};
+use crate::{file, names, network, oci_runtime, resolve, validate};
 use kernel::Context;
 use rustix::io::Errno;
 use spec::{ContainerId, Timestamp};
@@ -26,6 +26,7 @@ pub fn create(engine: &Engine, options: Options) -> Result<Container> {
     validate::options(&options)?;
     let runtime = runtime(&options)?;
     let process = resolve::process(&options, &image.config)?;
+    check_networks(engine, &options)?;
     let id = new_id()?;
 
     let record = Record {
@@ -41,6 +42,7 @@ pub fn create(engine: &Engine, options: Options) -> Result<Container> {
         id,
     };
     crate::logs::attributes::of(&record)?;
+    let record = with_shared_hostname(engine, record)?;
     let mut container = Container { record, state: State::default() };
 
     // Held until the rename, and past an undo: a sweep takes only what nobody has locked, names too.
@@ -65,6 +67,39 @@ pub fn create(engine: &Engine, options: Options) -> Result<Container> {
     undo.keep();
     drop((making, lease));
     Ok(container)
+}
+
+/// Networks and containers that are named must be there.
+fn check_networks(engine: &Engine, options: &Options) -> Result<()> {
+    let mut ids = Vec::new();
+    for attachment in &options.networking.attachments {
+        let network = network::find(engine, &attachment.network)?;
+        if matches!(network.driver, network::Driver::Host | network::Driver::Null) {
+            return Err(Error::Invalid(format!(
+                "conflicting options: network {} cannot be combined with other networks",
+                network.name
+            )));
+        }
+        if ids.contains(&network.id) {
+            return Err(Error::Invalid(format!("network {} is given twice", network.name)));
+        }
+        ids.push(network.id);
+    }
+    for link in &options.networking.links {
+        Container::find(engine, link.split(':').next().unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+/// Whoever shares another container's network has its host name too, as docker has it.
+fn with_shared_hostname(engine: &Engine, mut record: Record) -> Result<Record> {
+    if let Network::Container(name) = &record.options.namespaces.network {
+        let other = Container::find(engine, name)?;
+        record.process.hostname = other.record.process.hostname;
+        // By id: the name may belong to another container one day.
+        record.options.namespaces.network = Network::Container(other.record.id.to_string());
+    }
+    Ok(record)
 }
 
 /// Between its making and this lock a sweep may have taken the directory for a dead maker's: then it is made again.

@@ -71,3 +71,16 @@ impl From<kernel::Error> for Error {
         Error::Kernel(error)
     }
 }
+
+impl From<net::Error> for Error {
+    fn from(error: net::Error) -> Error {
+        match error {
+            net::Error::NotFound(text) => Error::NotFound(text),
+            net::Error::Conflict(text) => Error::Conflict(text),
+            net::Error::Invalid(text) => Error::Invalid(text),
+            net::Error::Unsupported(text) => Error::Unsupported(text),
+            net::Error::Kernel(error) => Error::Kernel(error),
+            error => Error::Failed(error.to_string()),
+        }
+    }
+}

@@ -22,6 +22,7 @@ pub mod logs;
 mod monitor;
 mod name_pattern;
 mod names;
+pub mod network;
 mod oci_runtime;
 mod oci_spec;
 pub mod options;

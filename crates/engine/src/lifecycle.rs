@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::oci_runtime::OciRuntime;
 use crate::record::Record;
 use crate::state::Status;
-use crate::{container, monitor, recover, run, validate, volumes};
+use crate::{container, monitor, network, recover, run, validate, volumes};
 use kernel::Context;
 use kernel::cgroup::Layout;
 use kernel::signal::Signal;
@@ -125,6 +125,7 @@ pub fn rename(engine: &Engine, container: &Container, new: &str) -> Result<()> {
         return Err(error);
     }
     release_name(engine, &old, now.id().as_str());
+    network::follow_rename(engine, &now, &old)?;
     Ok(())
 }
 
@@ -216,6 +217,7 @@ pub(crate) fn remove_hidden(engine: &Engine, record: &Record, volumes: bool) -> 
         let _ = cgroup.kill(Signal::KILL);
         let _ = cgroup.remove();
     }
+    network::release(engine, record);
     remove_directory(&engine.paths().run(&record.id))?;
     if volumes {
         for volume in record.volumes.iter().filter(|volume| volume.anonymous) {

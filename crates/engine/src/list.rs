@@ -113,7 +113,7 @@ impl Filters {
                 || (container.state.status == Status::Exited && self.exited.contains(&container.state.exit_code)))
             && one_of(&self.health, &|health| health == health_name(container))
             && one_of(&self.expose, &|port| process.exposed_ports.iter().any(|exposed| exposed == port))
-            && one_of(&self.networks, &|network| network == network_name(container))
+            && one_of(&self.networks, &|wanted| crate::network::names_of(container).iter().any(|name| name == wanted))
             && one_of(&self.volumes, &|volume| uses_volume(container, volume))
             && self.is_task != Some(true)
             && self.in_time(engine, container)?
@@ -176,13 +176,6 @@ fn health_name(container: &Container) -> &'static str {
         Some(HealthStatus::Starting) => "starting",
         Some(HealthStatus::Healthy) => "healthy",
         Some(HealthStatus::Unhealthy) => "unhealthy",
-    }
-}
-
-fn network_name(container: &Container) -> &'static str {
-    match container.record.options.namespaces.network {
-        crate::options::Network::None => "none",
-        crate::options::Network::Host => "host",
     }
 }
 

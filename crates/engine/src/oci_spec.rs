@@ -124,8 +124,13 @@ fn namespaces(record: &Record, joined: &Joined) -> Vec<Namespace> {
         (Ipc::Host, None) => {}
         (_, None) => namespaces.push(new(NamespaceKind::Ipc)),
     }
-    if asked.network != Network::Host {
-        namespaces.push(new(NamespaceKind::Network));
+    match (&asked.network, &joined.network) {
+        (_, Some(other)) => namespaces.push(Namespace { kind: NamespaceKind::Network, path: other.path("ns/net") }),
+        (Network::Ns(path), None) => {
+            namespaces.push(Namespace { kind: NamespaceKind::Network, path: path.clone() });
+        }
+        (Network::Host, None) => {}
+        (_, None) => namespaces.push(new(NamespaceKind::Network)),
     }
     if !asked.uts_host {
         namespaces.push(new(NamespaceKind::Uts));

@@ -3,8 +3,10 @@
 //! image or the machine are checked in `validate.rs` and `oci_spec.rs`. Stored in
 //! `container.json` as typed, so that `start` after an upgrade of brig rebuilds the spec.
 
+pub use net::ports::{Protocol, Publish};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Everything asked for one container.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +21,7 @@ pub struct Options {
     pub resources: Resources,
     pub security: Security,
     pub namespaces: Namespaces,
+    pub networking: Networking,
     pub lifecycle: Lifecycle,
     /// `--runtime` as typed: another OCI runtime, by a name in PATH or a path.
     pub runtime: Option<String>,
@@ -205,13 +208,52 @@ pub struct Namespaces {
     pub domainname: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
     /// A loopback of its own and nothing else.
     #[default]
     None,
     Host,
+    /// A namespace of its own on the networks of [`Networking::attachments`].
+    Attached,
+    /// That of another container; name or id as typed.
+    Container(String),
+    /// A namespace by the path of its file.
+    Ns(String),
+}
+
+/// What the container is connected to, and under which names it and others are known.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Networking {
+    /// In this order: the first that leads outside is the way out, and carries the published ports.
+    pub attachments: Vec<Attachment>,
+    pub publish: Vec<Publish>,
+    /// `-P`: all exposed ports, at random ones of the host.
+    pub publish_all: bool,
+    /// Resolvers instead of the host's.
+    pub dns: Vec<IpAddr>,
+    pub dns_search: Vec<String>,
+    pub dns_options: Vec<String>,
+    /// `NAME:ADDRESS`; the address may be `host-gateway`.
+    pub extra_hosts: Vec<String>,
+    /// `CONTAINER:ALIAS`
+    pub links: Vec<String>,
+}
+
+/// One network of a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attachment {
+    /// Name or id as typed.
+    pub network: String,
+    pub ipv4: Option<Ipv4Addr>,
+    pub ipv6: Option<Ipv6Addr>,
+    pub mac: Option<[u8; 6]>,
+    pub aliases: Vec<String>,
+    /// In the container; `eth` and a number without it.
+    pub interface: Option<String>,
 }
 
 /// Own namespace, the host's, or that of another container.

@@ -50,6 +50,10 @@ impl Paths {
         self.root.join("skeleton")
     }
 
+    pub fn networks(&self) -> net::Places {
+        net::Places::new(&self.root, &self.state)
+    }
+
     /// FIFOs, socket and generated /etc files of a live container.
     pub fn run(&self, id: &ContainerId) -> PathBuf {
         self.state.join("containers").join(id.as_str())

@@ -44,7 +44,7 @@ impl Filters {
         self.until.is_none() && self.labels.is_empty() && self.absent_labels.is_empty()
     }
 
-    fn matches(&self, created: Option<Timestamp>, labels: &BTreeMap<String, String>) -> bool {
+    pub(crate) fn matches(&self, created: Option<Timestamp>, labels: &BTreeMap<String, String>) -> bool {
         self.until.is_none_or(|until| created.unwrap_or(Timestamp::EPOCH) < until)
             && self.labels.iter().all(|label| label.is_among(labels))
             && !self.absent_labels.iter().any(|label| label.is_among(labels))

@@ -10,7 +10,7 @@ use crate::monitor::{self, Begin};
 use crate::oci_runtime::OciRuntime;
 use crate::record::Record;
 use crate::state::Status;
-use crate::{file, lifecycle};
+use crate::{file, lifecycle, network};
 use kernel::cgroup::Layout;
 use kernel::lock::Lock;
 use kernel::pidfd::Exit;
@@ -49,6 +49,7 @@ pub fn repair(engine: &Engine, container: Container) -> Result<Option<Container>
         };
     }
     bury(engine, &mut container);
+    network::release(engine, &container.record);
     if container.record.options.lifecycle.auto_remove {
         lifecycle::hide(engine, &container, true)?;
         lifecycle::remove_hidden(engine, &container.record, true)?;

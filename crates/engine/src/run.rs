@@ -11,7 +11,7 @@ use crate::monitor::Begin;
 use crate::oci_runtime::OciRuntime;
 use crate::oci_spec::Joined;
 use crate::state::Status;
-use crate::{etc_files, file, monitor, oci_spec, volumes};
+use crate::{etc_files, file, monitor, network, oci_spec, volumes};
 use image::Stack;
 use kernel::beneath::Root;
 use kernel::mount::Mount;
@@ -68,6 +68,7 @@ fn remove_leftovers(engine: &Engine, container: &Container) -> Result<()> {
         let _ = cgroup.kill(kernel::signal::Signal::KILL);
         let _ = cgroup.remove();
     }
+    network::release(engine, &container.record);
     Ok(())
 }
 
@@ -86,7 +87,7 @@ pub fn prepare(engine: &Engine, container: &Container) -> Result<Launch> {
     }
     let run = engine.paths().run(&record.id);
     file::make_directory(&run)?;
-    etc_files::write(record, &run)?;
+    etc_files::write(engine, record, &run)?;
     let joined = Joined::find(engine, &record.options.namespaces)?;
     let spec = oci_spec::create(engine, record, &root, &run, &joined)?;
     let program = match record.runtime {

@@ -38,7 +38,7 @@ pub fn sample(_engine: &Engine, container: &Container) -> Result<Sample> {
     let memory_total = memory_total(&read("/proc/meminfo"));
     let (net_rx, net_tx) = match container.record.options.namespaces.network {
         crate::options::Network::Host => (0, 0),
-        crate::options::Network::None => {
+        _ => {
             let table = read(&format!("/proc/{}/net/dev", process.pid));
             // Asked afterwards: the number might be another process's by now.
             if process.is_alive() { traffic(&table) } else { (0, 0) }

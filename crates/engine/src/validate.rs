@@ -132,6 +132,7 @@ fn namespaces(options: &Options) -> Result<()> {
             )));
         }
     }
+    network(options)?;
     if options.security.sysctls.keys().any(|key| key.starts_with("net.")) && namespaces.network == Network::Host {
         return Err(Error::Invalid(
             "sysctl 'net.*' not allowed as the network namespace is shared with the host".into(),
@@ -143,6 +144,49 @@ fn namespaces(options: &Options) -> Result<()> {
         return unsupported("container: needs the name or id of a container after it");
     }
     Ok(())
+}
+
+/// What only makes sense with networks of one's own, in docker's words.
+fn network(options: &Options) -> Result<()> {
+    let conflict = |text: &str| Err(Error::Invalid(format!("conflicting options: {text}")));
+    let (mode, asked) = (&options.namespaces.network, &options.networking);
+    if let Network::Container(name) = mode {
+        if name.is_empty() {
+            return Err(Error::Invalid("invalid container format container:<name|id>".into()));
+        }
+        if options.namespaces.hostname.is_some() {
+            return conflict("hostname and the network mode");
+        }
+        if !asked.publish.is_empty() || asked.publish_all {
+            return conflict("port publishing and the container type network mode");
+        }
+        if !asked.dns.is_empty() {
+            return conflict("dns and the network mode");
+        }
+        if !asked.extra_hosts.is_empty() {
+            return conflict("custom host-to-IP mapping and the network mode");
+        }
+        if !options.expose.is_empty() {
+            return conflict("port exposing and the container type network mode");
+        }
+    }
+    if matches!(mode, Network::Host | Network::Container(_)) && !asked.links.is_empty() {
+        return conflict("host type networking can't be used with links. This would result in undefined behavior");
+    }
+    let is_address = |text: &str| text == "host-gateway" || text.parse::<std::net::IpAddr>().is_ok();
+    let fits = |extra: &&String| {
+        extra.split_once(':').is_some_and(|(name, address)| {
+            !name.is_empty() && !name.contains(char::is_whitespace) && is_address(address.trim_matches(['[', ']']))
+        })
+    };
+    if let Some(extra) = asked.extra_hosts.iter().find(|extra| !fits(extra)) {
+        return Err(Error::Invalid(format!("bad format for add-host: \"{extra}\": use NAME:ADDRESS")));
+    }
+    let names = asked.attachments.iter().flat_map(|one| &one.aliases);
+    match names.into_iter().find(|name| name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == '/')) {
+        Some(name) => Err(Error::Invalid(format!("invalid network alias {name:?}"))),
+        None => Ok(()),
+    }
 }
 
 fn mounts(options: &Options) -> Result<()> {

@@ -418,3 +418,15 @@ pub fn publish(places: &Places, endpoint: &Endpoint) -> Result<()> {
     }
     Ok(())
 }
+
+/// Takes the published ports away from an endpoint that ends, so that they can be given to others before the rest of it
+/// is cleared away.
+pub fn unpublish(places: &Places, network: &Network, container: &str) -> Result<()> {
+    let Some(endpoint) = read(places, network, container)? else { return Ok(()) };
+    if endpoint.published.is_empty() {
+        return Ok(());
+    }
+    let _lock = Lock::shared(&places.firewall_lock())?;
+    firewall::remove_ports(places, &endpoint)?;
+    write(places, &Endpoint { published: Vec::new(), ..endpoint })
+}

@@ -50,10 +50,22 @@ pub(crate) fn add(places: &Places, endpoint: &Endpoint) -> Result<bool> {
 pub(crate) fn remove(places: &Places, endpoint: &Endpoint) -> Result<()> {
     let name = places.table();
     let tables = Tables::named(&name);
+    remove_each(&elements(&tables, endpoint))
+}
+
+/// As `remove`, its published ports only.
+pub(crate) fn remove_ports(places: &Places, endpoint: &Endpoint) -> Result<()> {
+    let name = places.table();
+    let tables = Tables::named(&name);
+    let mut elements = elements(&tables, endpoint);
+    elements.retain(|(table, ..)| *table == tables.inet);
+    remove_each(&elements)
+}
+
+fn remove_each(elements: &[(Table<'_>, &'static str, Vec<Element>)]) -> Result<()> {
     let socket = Socket::netfilter()?;
-    let elements = elements(&tables, endpoint);
     let mut change = Transaction::new();
-    for (table, set, elements) in &elements {
+    for (table, set, elements) in elements {
         change.delete_elements(*table, set, elements);
     }
     match change.commit(&socket) {
@@ -61,7 +73,7 @@ pub(crate) fn remove(places: &Places, endpoint: &Endpoint) -> Result<()> {
         result => return Ok(result?),
     }
     // One is missing, and then none was taken: each by itself.
-    for (table, set, elements) in &elements {
+    for (table, set, elements) in elements {
         for element in elements {
             let mut change = Transaction::new();
             change.delete_elements(*table, set, std::slice::from_ref(element));

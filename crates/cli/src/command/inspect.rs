@@ -30,6 +30,11 @@ pub fn volume(place: &Place, parsed: Parsed) -> Outcome {
     show(place, &flags::inspect::read_kind(parsed, Some(Kind::Volume)))
 }
 
+/// Volumes.
+pub fn network(place: &Place, parsed: Parsed) -> Outcome {
+    show(place, &flags::inspect::read_kind(parsed, Some(Kind::Network)))
+}
+
 /// What was found is printed, the rest complained about; one missing object makes the exit code 1.
 fn show(place: &Place, asked: &Inspect) -> Outcome {
     let engine = place.engine()?;
@@ -51,12 +56,13 @@ fn show(place: &Place, asked: &Inspect) -> Outcome {
 fn object(engine: &Engine, asked: &Inspect, name: &str) -> Result<Value, Failure> {
     let kinds: &[Kind] = match &asked.kind {
         Some(kind) => std::slice::from_ref(kind),
-        None => &[Kind::Container, Kind::Image, Kind::Volume],
+        None => &[Kind::Container, Kind::Image, Kind::Volume, Kind::Network],
     };
     for kind in kinds {
         let value = match kind {
             Kind::Container => one_container(engine, name, asked.size),
             Kind::Image => one_image(engine, name),
+            Kind::Network => one_network(engine, name),
             Kind::Volume => one_volume(engine, name),
         };
         match value {
@@ -79,6 +85,11 @@ fn one_image(engine: &Engine, name: &str) -> Result<Value, Failure> {
 
 fn one_volume(engine: &Engine, name: &str) -> Result<Value, Failure> {
     Ok(wire::volume::inspect(&engine::volumes::inspect(engine, name)?))
+}
+
+fn one_network(engine: &Engine, name: &str) -> Result<Value, Failure> {
+    let network = engine::network::find(engine, name)?;
+    Ok(wire::network::inspect(&network, &engine::network::endpoints_of(engine, &network)?))
 }
 
 fn is_not_found(error: &Error) -> bool {

@@ -27,6 +27,7 @@ mod login;
 mod logout;
 mod logs;
 mod manifest;
+mod network;
 mod pause;
 mod prune;
 mod ps;
@@ -104,7 +105,16 @@ pub static ENTRIES: &[Entry] = entries! {
     flags::manifest::INSPECT => manifest::inspect,
     flags::manifest::PUSH => manifest::push,
     flags::manifest::RM => manifest::rm,
+    flags::network::CONNECT => network::connect,
+    flags::network::CREATE => network::create,
+    flags::network::DISCONNECT => network::disconnect,
+    flags::inspect::NETWORK => inspect::network,
+    flags::network::LS => network::ls,
+    flags::network::PRUNE => network::prune,
+    flags::network::RELOAD => network::reload,
+    flags::network::RM => network::rm,
     flags::pause::COMMAND => pause::run,
+    flags::network::PORT => network::port,
     flags::unpause::COMMAND => pause::undo,
     flags::container_prune::COMMAND => prune::run,
     flags::pull::COMMAND => pull::run,
@@ -129,10 +139,11 @@ pub static ENTRIES: &[Entry] = entries! {
 };
 
 /// The words that only say which kind of object is meant.
-pub const GROUPS: [(&str, &str); 5] = [
+pub const GROUPS: [(&str, &str); 6] = [
     ("container", "Manage containers"),
     ("image", "Manage images"),
     ("manifest", "Manage lists of images for several platforms"),
+    ("network", "Manage networks"),
     ("system", "Manage what brig takes on the disk"),
     ("volume", "Manage volumes"),
 ];

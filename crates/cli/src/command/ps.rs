@@ -8,7 +8,7 @@ use crate::output;
 use crate::output::context::{Row, joined};
 use crate::output::listing::{Format, Listing};
 use crate::output::{quote, size, time};
-use docker::wire::word;
+use docker::wire::{network, word};
 use engine::list::Filters;
 use engine::options::MountSource;
 use engine::state::{HealthStatus, Status};
@@ -103,13 +103,13 @@ impl View<'_> {
             ("Command", quote::quoted(&command)),
             ("CreatedAt", time::listed(record.created)),
             ("RunningFor", time::ago(record.created, self.now)),
-            ("Ports", String::new()),
+            ("Ports", self.ports(container)),
             ("State", word::status(container.status()).to_owned()),
             ("Status", status(container, self.now)),
             ("Labels", joined(&record.process.labels)),
             ("LocalVolumes", record.volumes.len().to_string()),
             ("Mounts", self.mounts(container)),
-            ("Networks", word::network(record.options.namespaces.network).to_owned()),
+            ("Networks", engine::network::names_of(container).join(",")),
             ("Platform", String::new()),
             ("ExitCode", container.state.exit_code.to_string()),
             ("Pid", container.pid().unwrap_or(0).to_string()),
@@ -141,6 +141,10 @@ impl View<'_> {
             true => record.image_name.clone(),
             false => record.image_id.short().to_owned(),
         }
+    }
+
+    fn ports(&self, container: &Container) -> String {
+        network::column(container, &engine::network::publishes(self.engine, container))
     }
 
     fn mounts(&self, container: &Container) -> String {

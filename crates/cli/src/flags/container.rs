@@ -2,15 +2,21 @@
 //! Only the text is looked at here: what needs the image or the machine is checked by the engine.
 
 use super::value::{
-    bytes, device, duration, env, log, mount, namespace, number, pair, restart, security, sysctl, tmpfs, ulimit, volume,
+    bytes, device, duration, env, log, mount, namespace, network, number, pair, publish, restart, security, sysctl,
+    tmpfs, ulimit, volume,
 };
 use super::{Flag, Misuse, Parsed, access, limits, shared};
 use engine::images::{PullPolicy, Reach};
-use engine::options::{Health, Lifecycle, Mount, Namespaces, Options, Process, Resources, Restart, Security, Storage};
+use engine::options::{
+    Attachment, Health, Lifecycle, Mount, Namespaces, Network, Networking, Options, Process, Resources, Restart,
+    Security, Storage,
+};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// Flags of `run` and `create` alike, besides those of a process and the limits.
-pub const FLAGS: [Flag; 52] = [
+pub const FLAGS: [Flag; 63] = [
+    Flag::value("add-host", "list", "Name that /etc/hosts is to know (NAME:ADDRESS)"),
     Flag::value("annotation", "map", "Annotation for the OCI configuration (KEY=VALUE)"),
     Flag::value("attach", "list", "Stream to connect: STDIN, STDOUT or STDERR").short('a'),
     Flag::value("cap-add", "list", "Capability to grant beyond the usual ones"),
@@ -18,6 +24,9 @@ pub const FLAGS: [Flag; 52] = [
     Flag::value("cgroupns", "string", "Whose cgroup namespace to run in (host|private)"),
     Flag::value("cidfile", "string", "New file that receives the container's ID"),
     Flag::value("device", "list", "Device of the host to make available inside"),
+    Flag::value("dns", "list", "Resolver to ask instead of the host's"),
+    Flag::value("dns-option", "list", "Option for resolv.conf"),
+    Flag::value("dns-search", "list", "Domain to search for short names"),
     Flag::value("domainname", "string", "NIS domain name seen inside"),
     Flag::value("entrypoint", "string", "Program to start in place of the image's ENTRYPOINT"),
     Flag::value("expose", "list", "Port or port range to record as offered"),
@@ -36,22 +45,31 @@ pub const FLAGS: [Flag; 52] = [
     Flag::value("health-timeout", "duration", "How long one check may take (ms|s|m|h)").default("0s"),
     Flag::value("hostname", "string", "Host name seen inside").short('h'),
     Flag::switch("init", "Put a small init in front that passes signals on and reaps orphans"),
+    Flag::value("ip", "ip", "Address to have (172.30.100.104)"),
+    Flag::value("ip6", "ip", "IPv6 address to have (2001:db8::33)"),
     Flag::value("ipc", "string", "Whose IPC to use (private|shareable|none|host|container:NAME)"),
     Flag::value("label", "list", "Label for the container (KEY=VALUE)").short('l'),
     Flag::value("label-file", "list", "File with one label a line"),
+    Flag::value("link", "list", "Other container to know by name (NAME[:ALIAS])"),
     Flag::value("log-driver", "string", "What keeps the output for 'logs' (json-file|none)").default("\"json-file\""),
     Flag::value("log-opt", "list", "Setting of the log (max-size, max-file, labels, env, tag)"),
+    Flag::value("mac-address", "string", "MAC address to have (92:d0:c6:0a:29:33)"),
     Flag::value("memory-swappiness", "int", "How readily memory is swapped out (0 to 100)").default("-1"),
     Flag::value("mount", "mount", "Mount, written as KEY=VALUE pairs with commas"),
     Flag::value("name", "string", "What to call the container"),
     Flag::value("net", "network", "The same as --network"),
-    Flag::value("network", "network", "Network to run in (none|host)").default("none"),
+    Flag::value("network", "network", "Network to join: a name, none, host, container:NAME or ns:PATH")
+        .default("bridge"),
+    Flag::value("network-alias", "list", "Further name on the network"),
     Flag::switch("no-healthcheck", "Ignore the image's HEALTHCHECK"),
     Flag::switch("oom-kill-disable", "Never kill for lack of memory"),
     Flag::value("oom-score-adj", "int", "How soon to be killed when memory is short (-1000 to 1000)"),
     Flag::value("pid", "string", "Whose processes to see (host|container:NAME)"),
     shared::PLATFORM,
     Flag::switch("privileged", "Lift most of the isolation from the host"),
+    Flag::value("publish", "list", "Port of the container to offer at a port of the host ([ADDRESS:]HOST:CONTAINER)")
+        .short('p'),
+    Flag::switch("publish-all", "Offer all exposed ports at random ports of the host").short('P'),
     Flag::value("pull", "string", "When to fetch the image (\"always\", \"missing\", \"never\")")
         .default("\"missing\""),
     Flag::switch("quiet", "Say nothing while fetching the image").short('q'),
@@ -74,7 +92,6 @@ pub const FLAGS: [Flag; 52] = [
 
 /// Docker's flags of `run` and `create` that brig does not have.
 pub const ABSENT: &[&str] = &[
-    "add-host",
     "blkio-weight-device",
     "cgroup-parent",
     "cpu-count",
@@ -87,24 +104,12 @@ pub const ABSENT: &[&str] = &[
     "device-write-bps",
     "device-write-iops",
     "disable-content-trust",
-    "dns",
-    "dns-option",
-    "dns-search",
     "gpus",
     "io-maxbandwidth",
     "io-maxiops",
-    "ip",
-    "ip6",
     "isolation",
     "kernel-memory",
-    "link",
     "link-local-ip",
-    "mac-address",
-    "network-alias",
-    "publish",
-    "p",
-    "publish-all",
-    "P",
     "storage-opt",
     "use-api-socket",
     "volume-driver",
@@ -144,6 +149,7 @@ pub fn read(parsed: &Parsed) -> Result<Container, Misuse> {
         resources: resources(parsed)?,
         security: security(parsed)?,
         namespaces: namespaces(parsed)?,
+        networking: networking(parsed)?,
         lifecycle: lifecycle(parsed)?,
         runtime: parsed.text("runtime").filter(|name| !name.is_empty()),
         health: health(parsed)?,
@@ -151,7 +157,7 @@ pub fn read(parsed: &Parsed) -> Result<Container, Misuse> {
             .map_err(|problem| parsed.misuse(problem))?,
         labels: labels(parsed)?,
         annotations: parsed.each("annotation", pair::label)?.into_iter().collect(),
-        expose: parsed.each("expose", port)?.concat(),
+        expose: exposed(parsed)?,
     };
     let image = Fetch {
         name: parsed.first(),
@@ -230,9 +236,8 @@ fn security(parsed: &Parsed) -> Result<Security, Misuse> {
 }
 
 fn namespaces(parsed: &Parsed) -> Result<Namespaces, Misuse> {
-    let network = parsed.one("network", namespace::network)?.or(parsed.one("net", namespace::network)?);
     Ok(Namespaces {
-        network: network.unwrap_or_default(),
+        network: mode(parsed)?,
         pid: parsed.one("pid", namespace::pid)?.unwrap_or_default(),
         ipc: parsed.one("ipc", namespace::ipc)?.unwrap_or_default(),
         uts_host: parsed.one("uts", namespace::uts)?.unwrap_or_default(),
@@ -241,6 +246,79 @@ fn namespaces(parsed: &Parsed) -> Result<Namespaces, Misuse> {
         hostname: parsed.text("hostname"),
         domainname: parsed.text("domainname"),
     })
+}
+
+/// All of `--network` and `--net`, the default one when there is none.
+fn networks(parsed: &Parsed) -> Result<Vec<network::Choice>, Misuse> {
+    let mut all = parsed.each("network", network::parse)?;
+    all.extend(parsed.each("net", network::parse)?);
+    if all.is_empty() {
+        let default = Attachment { network: engine::network::DEFAULT.to_owned(), ..Attachment::default() };
+        all.push(network::Choice::Attachment(default));
+    }
+    Ok(all)
+}
+
+fn mode(parsed: &Parsed) -> Result<Network, Misuse> {
+    let all = networks(parsed)?;
+    match all.iter().find_map(|one| if let network::Choice::Mode(mode) = one { Some(mode) } else { None }) {
+        None => Ok(Network::Attached),
+        Some(mode) if all.len() == 1 => Ok(mode.clone()),
+        Some(_) => {
+            Err(parsed.misuse("conflicting options: cannot combine none, host, container: and ns: with other networks"))
+        }
+    }
+}
+
+fn networking(parsed: &Parsed) -> Result<Networking, Misuse> {
+    let mut attachments: Vec<Attachment> = networks(parsed)?
+        .into_iter()
+        .filter_map(|one| if let network::Choice::Attachment(one) = one { Some(one) } else { None })
+        .collect();
+    let conflict = |flag: &str| {
+        format!(
+            "conflicting options: cannot attach both user-defined and non-user-defined network-modes, or --{flag} without one network to which it applies"
+        )
+    };
+    let addresses = [parsed.one("ip", network::address)?, parsed.one("ip6", network::address)?];
+    let mac = parsed.one("mac-address", network::mac)?;
+    let aliases = parsed.list("network-alias");
+    match attachments.first_mut() {
+        Some(first) => {
+            for address in addresses.into_iter().flatten() {
+                match address {
+                    IpAddr::V4(address) => first.ipv4 = Some(address),
+                    IpAddr::V6(address) => first.ipv6 = Some(address),
+                }
+            }
+            first.mac = mac.or(first.mac);
+            first.aliases.extend(aliases);
+        }
+        None if addresses.iter().any(Option::is_some) => return Err(parsed.misuse(conflict("ip"))),
+        None if mac.is_some() => return Err(parsed.misuse(conflict("mac-address"))),
+        None if !aliases.is_empty() => return Err(parsed.misuse(conflict("network-alias"))),
+        None => {}
+    }
+    let links =
+        parsed.list("link").into_iter().map(|link| if link.contains(':') { link } else { format!("{link}:{link}") });
+    Ok(Networking {
+        attachments,
+        publish: parsed.each("publish", publish::parse)?.concat(),
+        publish_all: parsed.on("publish-all"),
+        dns: parsed.each("dns", network::address)?,
+        dns_search: parsed.list("dns-search"),
+        dns_options: parsed.list("dns-option"),
+        extra_hosts: parsed.list("add-host").into_iter().map(|one| extra_host(&one)).collect(),
+        links: links.collect(),
+    })
+}
+
+/// Docker takes `NAME=ADDRESS` too.
+fn extra_host(text: &str) -> String {
+    match text.split_once('=') {
+        Some((name, address)) if !name.contains(':') => format!("{name}:{address}"),
+        _ => text.to_owned(),
+    }
 }
 
 fn lifecycle(parsed: &Parsed) -> Result<Lifecycle, Misuse> {
@@ -297,6 +375,18 @@ fn pull_policy(text: &str) -> Result<PullPolicy, String> {
     }
 }
 
+/// What is published is offered, whether the image says so or not.
+fn exposed(parsed: &Parsed) -> Result<Vec<String>, Misuse> {
+    let mut all = parsed.each("expose", port)?.concat();
+    for one in parsed.each("publish", publish::parse)?.concat() {
+        let port = format!("{}/{}", one.container_port, one.protocol);
+        if !all.contains(&port) {
+            all.push(port);
+        }
+    }
+    Ok(all)
+}
+
 /// `80`, `80/udp` or `80-82/tcp` as single ports with their protocol.
 fn port(text: &str) -> Result<Vec<String>, String> {
     let invalid = || format!("invalid port {text:?}: use PORT[-PORT][/tcp|udp|sctp]");
@@ -315,7 +405,7 @@ mod tests {
     use super::*;
     use crate::flags::parse::tests::words;
     use crate::flags::run::COMMAND;
-    use engine::options::{Network, Seccomp, Sharing};
+    use engine::options::{Seccomp, Sharing};
 
     fn container(line: &str) -> Container {
         read(&words(&COMMAND, line).unwrap()).unwrap()
@@ -377,7 +467,7 @@ mod tests {
             ("--rm --restart always i", "conflicting options: cannot specify both --restart and --rm"),
             ("--health-cmd true --no-healthcheck i", "--no-healthcheck conflicts with --health-* options"),
             ("--pids-limit x", "invalid argument \"x\" for \"--pids-limit\" flag: use a whole number"),
-            ("-p 80:80 i", "-p is not supported yet by brig"),
+            ("-p x i", "invalid argument \"x\" for \"-p, --publish\" flag: invalid containerPort: x"),
         ] {
             assert_eq!(problem(line), want, "{line}");
         }

@@ -50,14 +50,25 @@ pub static VOLUME: Command = Command {
     ..COMMAND
 };
 
+/// The command for networks.
+pub static NETWORK: Command = Command {
+    name: "network inspect",
+    usage: &["[OPTIONS] NETWORK [NETWORK...]"],
+    about: "Show all that is known of networks",
+    flags: &[&[shared::INSPECT_FORMAT, Flag::switch("verbose", "Accepted for docker's sake").short('v')]],
+    examples: &[Example { about: "Who is on it", line: "brig network inspect -f '{{.Containers}}' web" }],
+    ..COMMAND
+};
+
 const SIZE: Flag = Flag::switch("size", "Add the sizes of a container's files").short('s');
-const TYPE: Flag = Flag::value("type", "string", "Look among this type alone (container|image|volume)");
+const TYPE: Flag = Flag::value("type", "string", "Look among this type alone (container|image|network|volume)");
 
 /// Kinds of objects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     Container,
     Image,
+    Network,
     Volume,
 }
 
@@ -93,8 +104,9 @@ fn kind(text: &str) -> Result<Option<Kind>, String> {
         "" => Ok(None),
         "container" => Ok(Some(Kind::Container)),
         "image" => Ok(Some(Kind::Image)),
+        "network" => Ok(Some(Kind::Network)),
         "volume" => Ok(Some(Kind::Volume)),
-        _ => Err(format!("unknown type: {text:?}: must be one of \"container\", \"image\", \"volume\"")),
+        _ => Err(format!("unknown type: {text:?}: must be one of \"container\", \"image\", \"network\", \"volume\"")),
     }
 }
 

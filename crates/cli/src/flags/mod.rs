@@ -30,6 +30,7 @@ pub mod login;
 pub mod logout;
 pub mod logs;
 pub mod manifest;
+pub mod network;
 pub mod parse;
 pub mod pause;
 pub mod ps;

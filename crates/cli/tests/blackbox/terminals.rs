@@ -65,7 +65,7 @@ fn the_terminal_is_given_back_as_it_was() {
     let program = brig.shell_words();
     let script = brig.write(
         "script",
-        format!("stty -a >before\n{program} run --rm -it bb true\n{program} run --rm -it bb nosuch\nstty -a >after\n"),
+        format!("stty -a >before\n{program} run --network none --rm -it bb true\n{program} run --network none --rm -it bb nosuch\nstty -a >after\n"),
     );
     let mut command = std::process::Command::new("sh");
     command.arg(script).current_dir(&brig.dir);

@@ -3,7 +3,7 @@
 
 use super::host_config::host_config;
 use super::size::Sizes;
-use super::{list_or_null, set_or_null, time, word};
+use super::{list_or_null, network, set_or_null, time, word};
 use engine::options::{Mount, MountSource, Typed};
 use engine::record::{Record, ResolvedHealth, VolumeUse};
 use engine::state::{Health, State, Status};
@@ -47,7 +47,7 @@ pub fn inspect(engine: &Engine, container: &Container, sizes: Option<Sizes>) -> 
         }
         fields.insert("Mounts".to_owned(), Value::Array(mounts(engine, record)));
         fields.insert("Config".to_owned(), config(record));
-        fields.insert("NetworkSettings".to_owned(), network(record));
+        fields.insert("NetworkSettings".to_owned(), network::settings(engine, container));
     }
     object
 }
@@ -214,45 +214,4 @@ fn healthcheck(health: &ResolvedHealth) -> Value {
         }
     }
     Value::Object(object)
-}
-
-fn network(record: &Record) -> Value {
-    let name = word::network(record.options.namespaces.network);
-    let endpoint = json!({
-        "IPAMConfig": null,
-        "Links": null,
-        "Aliases": null,
-        "MacAddress": "",
-        "DriverOpts": null,
-        "GwPriority": 0,
-        "NetworkID": "",
-        "EndpointID": "",
-        "Gateway": "",
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "DNSNames": null,
-    });
-    json!({
-        "Bridge": "",
-        "SandboxID": "",
-        "SandboxKey": "",
-        "Ports": {},
-        "HairpinMode": false,
-        "LinkLocalIPv6Address": "",
-        "LinkLocalIPv6PrefixLen": 0,
-        "SecondaryIPAddresses": null,
-        "SecondaryIPv6Addresses": null,
-        "EndpointID": "",
-        "Gateway": "",
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "IPAddress": "",
-        "IPPrefixLen": 0,
-        "IPv6Gateway": "",
-        "MacAddress": "",
-        "Networks": { name: endpoint },
-    })
 }

@@ -1,7 +1,7 @@
 //! `HostConfig`: what was asked of the container, as docker's API has it. Called by `container.rs` alone.
 //! Rebuilds from the options what was typed: `Binds` from `-v`, `Mounts` from `--mount`.
 
-use super::{list_or_null, word};
+use super::list_or_null;
 use engine::defaults::paths;
 use engine::options::{Ipc, LogDriver, Mount, MountSource, Options, Resources, Restart, Seccomp, Sharing, Typed};
 use serde_json::{Map, Value, json};
@@ -69,8 +69,8 @@ fn asked(options: &Options) -> Value {
             "Type": match options.log.driver { LogDriver::JsonFile => "json-file", LogDriver::None => "none" },
             "Config": options.log.options,
         },
-        "NetworkMode": word::network(namespaces.network),
-        "PortBindings": {},
+        "NetworkMode": engine::network::mode(options),
+        "PortBindings": port_bindings(options),
         "RestartPolicy": { "Name": restart, "MaximumRetryCount": retries },
         "AutoRemove": lifecycle.auto_remove,
         "VolumeDriver": "",
@@ -84,14 +84,14 @@ fn asked(options: &Options) -> Value {
         "CapAdd": capabilities(&security.cap_add),
         "CapDrop": capabilities(&security.cap_drop),
         "CgroupnsMode": if namespaces.cgroup_host { "host" } else { "private" },
-        "Dns": [],
-        "DnsOptions": [],
-        "DnsSearch": [],
-        "ExtraHosts": null,
+        "Dns": options.networking.dns,
+        "DnsOptions": options.networking.dns_options,
+        "DnsSearch": options.networking.dns_search,
+        "ExtraHosts": list_or_null(&options.networking.extra_hosts),
         "GroupAdd": list_or_null(&options.process.group_add),
         "IpcMode": ipc(&namespaces.ipc),
         "Cgroup": "",
-        "Links": null,
+        "Links": list_or_null(&options.networking.links),
         "OomScoreAdj": options.resources.oom_score_adj.unwrap_or(0),
         "PidMode": match &namespaces.pid {
             Sharing::Private => String::new(),
@@ -99,7 +99,7 @@ fn asked(options: &Options) -> Value {
             Sharing::Container(name) => format!("container:{name}"),
         },
         "Privileged": security.privileged,
-        "PublishAllPorts": false,
+        "PublishAllPorts": options.networking.publish_all,
         "ReadonlyRootfs": options.storage.read_only,
         "SecurityOpt": list_or_null(&security_options(options)),
     });
@@ -107,6 +107,27 @@ fn asked(options: &Options) -> Value {
         add(fields, rest);
     }
     object
+}
+
+/// As asked: a port that the kernel is to choose is 0.
+fn port_bindings(options: &Options) -> Value {
+    let mut bindings = Map::new();
+    for one in &options.networking.publish {
+        let (first, last) = one.host_ports;
+        let port = match (first, last) {
+            (0, 0) => String::new(),
+            (first, last) if first == last => first.to_string(),
+            (first, last) => format!("{first}-{last}"),
+        };
+        let address = one.host_address.map(|address| address.to_string()).unwrap_or_default();
+        let binding = json!({ "HostIp": address, "HostPort": port });
+        let key = format!("{}/{}", one.container_port, one.protocol);
+        match bindings.entry(key).or_insert_with(|| json!([])) {
+            Value::Array(list) => list.push(binding),
+            other => *other = json!([binding]),
+        }
+    }
+    Value::Object(bindings)
 }
 
 fn ipc(ipc: &Ipc) -> String {

@@ -4,6 +4,7 @@
 pub mod container;
 mod host_config;
 pub mod image;
+pub mod network;
 pub mod size;
 pub mod volume;
 pub mod word;

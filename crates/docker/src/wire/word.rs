@@ -1,7 +1,6 @@
 //! Docker's words for the engine's states and modes, as its API and its lists have them.
 //! The words that users type are read elsewhere: in the command line's flags and the engine's filters.
 
-use engine::options::Network;
 use engine::state::{HealthStatus, Status};
 
 /// `State.Status`.
@@ -22,13 +21,5 @@ pub fn health(status: HealthStatus) -> &'static str {
         HealthStatus::Starting => "starting",
         HealthStatus::Healthy => "healthy",
         HealthStatus::Unhealthy => "unhealthy",
-    }
-}
-
-/// `HostConfig.NetworkMode`, and the name of the network.
-pub fn network(network: Network) -> &'static str {
-    match network {
-        Network::None => "none",
-        Network::Host => "host",
     }
 }

@@ -20,6 +20,7 @@ use crate::attach::{SOCKET, Streams};
 use crate::container::{Container, boot_id};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::network::{self, Held};
 use crate::record::Record;
 use crate::run::{self, Launch};
 use crate::state::{State, Status};
@@ -30,6 +31,7 @@ use kernel::lock::Lock;
 use kernel::mount::Mount;
 use kernel::signal::{Signal, SignalSet, ignore, set_mask};
 use kernel::timer::{Timer, monotonic_nanoseconds};
+use net::dns::Resolver;
 use spec::Timestamp;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -37,6 +39,7 @@ use std::time::Duration;
 const TOKEN_LISTENER: u64 = 0;
 const TOKEN_PROCESS: u64 = 1;
 const TOKEN_RESTART: u64 = 5;
+const TOKEN_NAMES: u64 = 10;
 
 /// Reads of up to 64 KiB after the end: more than any pipe holds. Whoever shares the container's pid namespace may have
 /// its output open through /proc and write into it for ever.
@@ -70,6 +73,8 @@ struct Live {
     /// on disk, and that should be us and not the container's last process, whose parent waits for it.
     _rootfs: Option<Mount>,
     layers: Layers,
+    /// Keeps the host's ports and answers for names.
+    network: Held,
 }
 
 /// The mounts of the container's layers. Others are told of them once the caller knows that the container runs.
@@ -198,6 +203,14 @@ impl<'e> Monitor<'e> {
     /// The first start, or one by the restart policy. An error is the caller's to record.
     fn start(&mut self, launch: Launch) -> Result<Live> {
         let ready = process::create(self.engine, &self.container, &launch)?;
+        // Between the namespaces and the command: its first look finds its addresses.
+        let network = match network::attach_all(self.engine, &self.container.record, ready.id) {
+            Ok(network) => network,
+            Err(error) => {
+                ready.abandon();
+                return Err(error);
+            }
+        };
         let before = &self.container.state;
         self.container.state = State {
             status: Status::Running,
@@ -214,12 +227,17 @@ impl<'e> Monitor<'e> {
         // before init is ready: `exec` and `cp` believe it, and until the pivot init's root is the host's.
         if let Err(error) = self.container.save_state(self.engine) {
             ready.abandon();
+            network::release(self.engine, &self.container.record);
             return Err(error);
         }
-        let (process, stdio) = ready.start()?;
+        let started = ready.start();
+        if started.is_err() {
+            network::release(self.engine, &self.container.record);
+        }
+        let (process, stdio) = started?;
         let pidfd = process.pidfd.as_fd().try_clone_to_owned().map(kernel::pidfd::PidFd::from);
         let cgroup = process.cgroup.clone();
-        self.watch(process, stdio, Some(launch.rootfs), Layers::Held(launch.layers)).inspect_err(|_| {
+        self.watch(process, stdio, Some(launch.rootfs), Layers::Held(launch.layers), network).inspect_err(|_| {
             // It runs, but nobody could look after it.
             if let Ok(pidfd) = pidfd {
                 let _ = pidfd.send_signal(Signal::KILL.number());
@@ -234,13 +252,32 @@ impl<'e> Monitor<'e> {
         self.container.state.monitor_pid = Some(std::process::id() as i32);
         // For show only: a full disk must not keep the container from being looked after.
         let _ = self.container.save_state(self.engine);
-        self.watch(process, stdio, None, Layers::None)
+        self.watch(process, stdio, None, Layers::None, network::adopt(self.engine, &self.container, id))
     }
 
-    fn watch(&mut self, process: Process, stdio: Stdio, rootfs: Option<Mount>, layers: Layers) -> Result<Live> {
+    fn watch(
+        &mut self,
+        process: Process,
+        stdio: Stdio,
+        rootfs: Option<Mount>,
+        layers: Layers,
+        network: Held,
+    ) -> Result<Live> {
         self.epoll.add(&process.pidfd, TOKEN_PROCESS, Interest::IN)?;
         let prober = Prober::new(&self.container.record, &self.epoll)?;
-        Ok(Live { process, stdio, prober, since: monotonic_nanoseconds(), drained: 0, _rootfs: rootfs, layers })
+        if let Some(resolver) = &network.resolver {
+            self.epoll.add(resolver.fd(), TOKEN_NAMES, Interest::IN)?;
+        }
+        Ok(Live {
+            process,
+            stdio,
+            prober,
+            since: monotonic_nanoseconds(),
+            drained: 0,
+            _rootfs: rootfs,
+            layers,
+            network,
+        })
     }
 
     /// Handles events until the container has ended and all its output is passed on.
@@ -272,6 +309,7 @@ impl<'e> Monitor<'e> {
                     }
                     TOKEN_STDIN => live.stdio.feed(),
                     TOKEN_RESTART => self.timer.acknowledge(),
+                    TOKEN_NAMES => live.network.resolver.iter_mut().for_each(Resolver::work),
                     token if token >= TOKEN_FIRST => self.handle_requests(token, live),
                     token => self.probe_event(token, live)?,
                 }
@@ -344,7 +382,7 @@ impl<'e> Monitor<'e> {
     }
 
     /// Reaps the process, writes down how it ended and prepares for what comes. The exit code.
-    fn record_exit(&mut self, live: Live) -> i32 {
+    fn record_exit(&mut self, mut live: Live) -> i32 {
         let exit = live.process.reap().ok().flatten();
         let code = exit.map_or(recover::EXIT_UNKNOWN, |exit| exit.code());
         let state = &mut self.container.state;
@@ -358,6 +396,7 @@ impl<'e> Monitor<'e> {
         }
         state.status = Status::Exited;
         self.reread_record();
+        network::release_ports(self.engine, &self.container.record, &mut live.network);
         let restarts = self.restart_is_due(code);
         if restarts {
             let delay = self.back_off.next(monotonic_nanoseconds() - live.since);
@@ -372,6 +411,7 @@ impl<'e> Monitor<'e> {
             self.announce_end(code);
         }
         live.process.clean_up();
+        network::release(self.engine, &self.container.record);
         code
     }
 

@@ -5,7 +5,7 @@
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::options::{Ipc, Namespaces, Sharing};
+use crate::options::{Ipc, Namespaces, Network, Sharing};
 use kernel::process::ProcessId;
 
 /// Those of one start.
@@ -13,6 +13,7 @@ use kernel::process::ProcessId;
 pub struct Joined {
     pub pid: Option<Other>,
     pub ipc: Option<Other>,
+    pub network: Option<Other>,
 }
 
 /// A running container.
@@ -34,12 +35,15 @@ impl Joined {
             require_shareable_ipc(&other)?;
             joined.ipc = Some(running(&other, "ipc")?);
         }
+        if let Network::Container(name) = &asked.network {
+            joined.network = Some(running(&Container::find(engine, name)?, "network")?);
+        }
         Ok(joined)
     }
 
     /// `Conflict` when one of them has ended since. To be asked after all paths have been opened.
     pub fn check(&self) -> Result<()> {
-        match [&self.pid, &self.ipc].into_iter().flatten().find(|other| !other.process.is_alive()) {
+        match [&self.pid, &self.ipc, &self.network].into_iter().flatten().find(|other| !other.process.is_alive()) {
             None => Ok(()),
             Some(ended) => Err(Error::Conflict(format!(
                 "container {} ended while its namespaces were being joined; start it first",
@@ -85,9 +89,9 @@ mod tests {
         let other = |process| Some(Other { name: "box".to_owned(), process });
         let own = ProcessId::own().unwrap();
         assert!(Joined::default().check().is_ok());
-        assert!(Joined { pid: other(own), ipc: other(own) }.check().is_ok());
+        assert!(Joined { pid: other(own), ipc: other(own), network: None }.check().is_ok());
         let former = ProcessId { start_time: own.start_time - 1, ..own };
-        let error = Joined { pid: other(own), ipc: other(former) }.check().unwrap_err();
+        let error = Joined { pid: other(own), ipc: other(former), network: None }.check().unwrap_err();
         assert!(error.to_string().contains("container box ended"), "{error}");
     }
 }

@@ -1,22 +1,7 @@
-//! `--network`, `--pid`, `--ipc`, `--uts`, `--userns` and `--cgroupns`.
+//! `--pid`, `--ipc`, `--uts`, `--userns` and `--cgroupns`.
 //! Which of them go together is checked by the engine.
 
-use engine::options::{Ipc, Network, Sharing};
-
-/// `none` or `host`.
-pub fn network(text: &str) -> Result<Network, String> {
-    match text {
-        "none" => Ok(Network::None),
-        "host" => Ok(Network::Host),
-        "default" | "bridge" | "private" | "slirp4netns" | "pasta" => Err(unsupported_network(text)),
-        _ if text.starts_with("container:") => Err(unsupported_network(text)),
-        _ => Err(format!("network {text} not found: use none or host")),
-    }
-}
-
-fn unsupported_network(text: &str) -> String {
-    format!("network {text} is not supported yet by brig: use none or host")
-}
+use engine::options::{Ipc, Sharing};
 
 /// `host` or `container:NAME`.
 pub fn pid(text: &str) -> Result<Sharing, String> {
@@ -80,15 +65,12 @@ mod tests {
     fn modes() {
         assert_eq!(pid("container:a"), Ok(Sharing::Container("a".into())));
         assert_eq!(ipc("none"), Ok(Ipc::None));
-        assert_eq!(network("host"), Ok(Network::Host));
         assert_eq!((uts("host"), userns("host")), (Ok(true), Ok(true)));
-        assert!(network("bridge").unwrap_err().contains("not supported yet"));
         assert!(userns("private").unwrap_err().contains("not supported yet"));
         assert!(
             pid("foo").is_err()
                 && pid("container:").is_err()
                 && ipc("foo").is_err()
-                && network("x").is_err()
                 && uts("x").is_err()
                 && userns("x").is_err()
         );
