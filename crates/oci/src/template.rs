@@ -47,7 +47,14 @@ pub fn for_user(uid: u32, gid: u32) -> String {
 }
 
 fn template() -> Value {
-    serde_json::from_str(TEMPLATE).expect("the template is JSON")
+    let mut template: Value = serde_json::from_str(TEMPLATE).expect("the template is JSON");
+    // As runc: on version 2 a container sees its own group as the root of all.
+    if kernel::cgroup::Layout::detect().is_ok_and(|layout| layout.is_v2())
+        && let Some(namespaces) = template["linux"]["namespaces"].as_array_mut()
+    {
+        namespaces.push(json!({"type": "cgroup"}));
+    }
+    template
 }
 
 fn pretty(value: &Value) -> String {

@@ -7,6 +7,7 @@ use kernel::cgroup::{
     Access, Blkio, BlockDevice, Cpu, DeviceKind, DeviceRule, DeviceWeight, Layout, Limit, Memory, Network, Rdma,
     Resources, Throttle, ThrottleKind,
 };
+use spec::runtime::NamespaceKind;
 use std::path::{Component, Path, PathBuf};
 
 /// Numbers of 0 and empty lists were not asked for, as in runc (config-linux.md leaves it open).
@@ -40,6 +41,19 @@ pub fn resources_of_bundle(asked: Option<&spec::runtime::Resources>) -> Resource
     let used = used.map(|(major, minor)| rule(DeviceKind::Character, Some(major), minor, Access::ALL));
     all.devices.extend(nodes.into_iter().chain(used));
     all
+}
+
+/// Whom the group is to be handed over to ([`kernel::cgroup::Cgroup::delegate`]): root of the container's user namespace, as
+/// the host counts, if the container sees the group as its own and may write to it (config-linux.md, cgroup ownership).
+pub fn owner(spec: &spec::runtime::Spec) -> Option<u32> {
+    let linux = spec.linux.as_ref()?;
+    let is_own = linux.namespaces.iter().any(|one| one.kind == NamespaceKind::Cgroup && one.path.is_empty());
+    let writable = spec.mounts.iter().any(|mount| {
+        let is_cgroup = matches!(mount.kind.as_str(), "cgroup" | "cgroup2");
+        is_cgroup && !mount.options.iter().any(|option| option == "ro" || option == "rro")
+    });
+    let root = linux.uid_mappings.iter().find(|mapping| mapping.container_id == 0)?;
+    (is_own && writable).then_some(root.host_id)
 }
 
 /// The group that `path`, the specification's `cgroupsPath`, means for container `id`: an absolute one counts from the
@@ -207,6 +221,27 @@ mod tests {
         assert!(all.devices[..2].iter().all(|rule| !rule.allow));
         assert!(all.devices[2..].iter().all(|rule| rule.allow));
         assert_eq!(all.devices.len(), 12);
+    }
+
+    #[test]
+    fn a_group_is_handed_to_who_may_write_to_it() {
+        let spec = |options: &[&str], kinds: &[NamespaceKind]| oci::Spec {
+            mounts: vec![oci::Mount {
+                destination: "/sys/fs/cgroup".into(),
+                kind: "cgroup".into(),
+                options: options.iter().map(|option| (*option).to_owned()).collect(),
+                ..oci::Mount::default()
+            }],
+            linux: Some(oci::Linux {
+                namespaces: kinds.iter().map(|kind| oci::Namespace { kind: *kind, path: String::new() }).collect(),
+                uid_mappings: vec![oci::IdMapping { container_id: 0, host_id: 1000, size: 1 }],
+                ..oci::Linux::default()
+            }),
+            ..oci::Spec::default()
+        };
+        assert_eq!(owner(&spec(&["rw"], &[NamespaceKind::Cgroup])), Some(1000));
+        assert_eq!(owner(&spec(&["ro"], &[NamespaceKind::Cgroup])), None);
+        assert_eq!(owner(&spec(&["rw"], &[])), None);
     }
 
     #[test]
