@@ -150,6 +150,9 @@ pub(crate) fn prepare(root: &Root, id: &str, bundle: &Path, spec: Spec) -> Resul
     };
     let group = make_cgroup(&layout, &place, &limits)?;
     undo.cgroup = Some(group.clone());
+    if let Some(owner) = runtime::cgroup::owner(&container.record.config) {
+        group.delegate(owner)?;
+    }
     Ok(Prepared { container, group, lock, undo, _placeholder: placeholder })
 }
 
