@@ -77,9 +77,10 @@ pub fn check(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The root directory in the bundle below a container's run folder, as the runtime sees it.
-pub fn rootfs(run: &Path) -> PathBuf {
-    run.join("bundle/rootfs")
+/// The root directory in the bundle, as the runtime sees it. In the folder that nobody but `OciRuntime::delete` removes,
+/// and only once the root is no longer attached there: what is in it are the container's files.
+pub fn rootfs(engine: &Engine, id: &ContainerId) -> PathBuf {
+    engine.paths().oci(id).join("bundle/rootfs")
 }
 
 /// What counts here of the answer to `state` (runtime.md).
@@ -92,7 +93,7 @@ impl OciRuntime {
     /// `None` for a container of brig's own runtime.
     pub fn of(engine: &Engine, record: &Record) -> Option<OciRuntime> {
         let program = record.runtime.clone()?;
-        let rootfs = rootfs(&engine.paths().run(&record.id));
+        let rootfs = rootfs(engine, &record.id);
         Some(OciRuntime { program, folder: engine.paths().oci(&record.id), rootfs, id: record.id.clone() })
     }
 

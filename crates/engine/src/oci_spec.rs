@@ -38,7 +38,7 @@ pub fn create(engine: &Engine, record: &Record, rootfs: &Root, run: &Path, joine
         domainname: options.namespaces.domainname.clone().unwrap_or_default(),
         mounts: mounts::all(engine, record, run, joined)?,
         annotations: options.annotations.clone(),
-        root: Some(spec::runtime::Root { path: root_path(record, run), readonly: options.storage.read_only }),
+        root: Some(spec::runtime::Root { path: root_path(engine, record), readonly: options.storage.read_only }),
         process: Some(process(record, &user)?),
         linux: Some(Linux {
             namespaces,
@@ -61,8 +61,9 @@ pub fn create(engine: &Engine, record: &Record, rootfs: &Root, run: &Path, joine
 }
 
 /// Our own runtime gets the root as a mount.
-fn root_path(record: &Record, run: &Path) -> String {
-    record.runtime.as_ref().map_or(String::new(), |_| oci_runtime::rootfs(run).to_string_lossy().into_owned())
+fn root_path(engine: &Engine, record: &Record) -> String {
+    let path = |_| oci_runtime::rootfs(engine, &record.id).to_string_lossy().into_owned();
+    record.runtime.as_ref().map_or(String::new(), path)
 }
 
 /// Our own runtime gets the default filter compiled.

@@ -98,7 +98,9 @@ fn a_false_console_lands_nowhere_else() {
     let (file, console) = (PathBuf::from(&directory).join("file"), PathBuf::from(&directory).join("console"));
     std::fs::write(&file, "").expect("our own directory");
     let swap = Swap::start(&file, &console);
-    (0..rounds(25)).for_each(|_| drop(run()));
+    for _ in 0..rounds(25) {
+        run();
+    }
     drop(swap);
     std::fs::remove_file(&console).expect("ours");
     std::fs::write(&console, "").expect("our own directory");
