@@ -21,10 +21,8 @@ const ABSENT: &[&str] = &[
     "events",
     "info",
     "mount",
-    "network",
     "node",
     "plugin",
-    "port",
     "sbom",
     "secret",
     "service",
@@ -152,7 +150,7 @@ mod tests {
                 .starts_with("unknown command: brig statr (did you mean 'brig start'?)")
         );
         assert!(unknown(&words("volume lss")).unwrap_err().text().contains("'brig volume ls'"));
-        assert!(unknown(&words("network x")).unwrap_err().text().starts_with("brig network is not supported yet"));
+        assert!(unknown(&words("swarm x")).unwrap_err().text().starts_with("brig swarm is not supported yet"));
         assert!(unknown(&words("image mount")).unwrap_err().text().starts_with("brig image mount is not"));
         assert_eq!(unknown(&words("--foo")).unwrap_err().exit_code(), 125);
         assert!(verbs("image").contains(&("rm", "Delete images")));
