@@ -13,11 +13,14 @@ pub fn update(container: &mut Container, wanted: &Resources) -> Result<()> {
     }
     let mut config = container.record.config.clone();
     let linux = config.linux.get_or_insert_default();
-    merge(linux.resources.get_or_insert_default(), wanted);
+    let resources = linux.resources.get_or_insert_default();
+    merge(resources, wanted);
+    let merged = resources.clone();
     let group = container.cgroup()?;
     if !container.record.systemd_unit.is_empty() {
         let is_v2 = matches!(group, kernel::cgroup::Cgroup::V2(_));
-        runtime::systemd::set(&container.record.systemd_unit, &limits(wanted), is_v2)?;
+        // All of them: some are told to systemd together with others.
+        runtime::systemd::set(&container.record.systemd_unit, &limits(&merged), is_v2)?;
     }
     if let Err(error) = group.set(&limits(wanted)) {
         let old = container.record.config.linux.as_ref().and_then(|linux| linux.resources.as_ref());

@@ -175,9 +175,13 @@ fn limits(resources: &Resources, is_v2: bool) -> Vec<Property> {
     }
     if is_v2 {
         properties.extend(memory.reservation.map(|limit| ("MemoryLow", number(limit))));
-        if let (Some(Limit::At(total)), Some(Limit::At(limit))) = (memory.swap, memory.limit) {
-            properties.push(("MemorySwapMax", Value::Number(total.saturating_sub(limit))));
-        }
+        // Swap alone, as version 2 counts it; who lifts the one limit lifts the other.
+        let swap = match (memory.swap, memory.limit) {
+            (Some(Limit::At(total)), Some(Limit::At(limit))) => Some(Value::Number(total.saturating_sub(limit))),
+            (Some(Limit::Unlimited), _) | (None, Some(Limit::Unlimited)) => Some(number(Limit::Unlimited)),
+            _ => None,
+        };
+        properties.extend(swap.map(|swap| ("MemorySwapMax", swap)));
     }
     let cpu = &resources.cpu;
     if cpu.idle == Some(1) && is_v2 {
