@@ -129,9 +129,8 @@ pub(crate) fn common(options: &Options, container: &Container, images: i32, work
 
 fn freezer(container: &Container) -> Result<Option<PathBuf>> {
     let directories = container.cgroup()?.directories();
-    let has_freezer = |directory: &&PathBuf| {
-        directory.join("freezer.state").exists() || directory.join("cgroup.freeze").exists()
-    };
+    let has_freezer =
+        |directory: &&PathBuf| directory.join("freezer.state").exists() || directory.join("cgroup.freeze").exists();
     Ok(directories.iter().find(has_freezer).cloned())
 }
 
@@ -144,7 +143,9 @@ pub(crate) fn external_namespaces_of(linux: Option<&Linux>) -> Vec<(&'static str
         _ => None,
     };
     let joined = namespaces.iter().filter(|namespace| !namespace.path.is_empty());
-    joined.filter_map(|namespace| external(namespace.kind).map(|(name, key)| (name, key, namespace.path.clone()))).collect()
+    joined
+        .filter_map(|namespace| external(namespace.kind).map(|(name, key)| (name, key, namespace.path.clone())))
+        .collect()
 }
 
 fn external_namespaces(container: &Container, mut request: Message) -> Result<Message> {

@@ -6,7 +6,7 @@ use crate::container::{self, Container, Record};
 use crate::error::{Error, Result, invalid};
 use crate::root::{Driver, Root};
 use crate::starter::Starter;
-use crate::{capabilities, delete, environment};
+use crate::{capabilities, delete, environment, notify};
 use kernel::cgroup::{Cgroup, Layout};
 use kernel::lock::Lock;
 use kernel::process::ProcessId;
@@ -31,6 +31,14 @@ pub struct Request<'a> {
     pub preserved: u32,
     pub root_change: RootChange,
     pub keyring: Keyring,
+    pub readiness: Readiness,
+}
+
+/// Whether the container gets a socket for sd_notify(3), see `notify.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    Untold,
+    Told,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +84,13 @@ fn check(spec: &Spec) -> Result<()> {
 /// Makes the container; [`Starter`] lets it go.
 pub fn create(root: &Root, mut request: Request<'_>) -> Result<Starter> {
     let warnings = request.spec.process.as_mut().map(capabilities::sift).unwrap_or_default();
+    if request.readiness == Readiness::Told {
+        notify::add_to(&mut request.spec, &root.directory(request.id)?);
+    }
     let mut prepared = prepare(root, request.id, request.bundle, request.spec.clone())?;
+    if request.readiness == Readiness::Told {
+        notify::make_directory(&prepared.container.directory)?;
+    }
     prepared.container.record.no_new_keyring = request.keyring == Keyring::Inherited;
     let created = make_init(&prepared.container, request, &prepared.group)?;
     if let Err(error) = prepared.record_init(created.pid) {

@@ -13,6 +13,7 @@ pub mod events;
 pub mod exec;
 pub mod features;
 pub mod kill;
+pub mod notify;
 pub mod pause;
 pub mod restore;
 pub mod root;

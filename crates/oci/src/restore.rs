@@ -57,12 +57,13 @@ fn bring_back(prepared: &mut Prepared, options: &Options, restoring: &Restoring)
     let images = criu::directory(&options.images)?;
     let work = options.work.as_deref().map(criu::directory).transpose()?;
     let place = container.directory.join("criu-root");
-    let mut request = checkpoint::common(options, container, images.as_raw_fd(), work.as_ref().map(AsRawFd::as_raw_fd))?
-        .switch(6, true)
-        .text(10, RESTORE_LOG)
-        .text(13, &place.to_string_lossy())
-        // Its first process becomes our child, not CRIU's.
-        .switch(26, true);
+    let mut request =
+        checkpoint::common(options, container, images.as_raw_fd(), work.as_ref().map(AsRawFd::as_raw_fd))?
+            .switch(6, true)
+            .text(10, RESTORE_LOG)
+            .text(13, &place.to_string_lossy())
+            // Its first process becomes our child, not CRIU's.
+            .switch(26, true);
     if let Some(profile) = &restoring.lsm_profile {
         request = request.text(53, profile);
     }
@@ -259,4 +260,3 @@ fn make_file(root: &beneath::Root, path: &Path) -> kernel::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC;
     root.open_file(path, flags, Mode::from_raw_mode(0o644))
 }
-

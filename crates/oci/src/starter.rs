@@ -25,6 +25,10 @@ impl Starter {
         Starter { container, created: Some(created), lock, warnings }
     }
 
+    pub fn container(&self) -> &Container {
+        &self.container
+    }
+
     pub fn pid(&self) -> i32 {
         self.container.record.init_process_pid
     }

@@ -74,13 +74,13 @@ impl Ending<'_> {
             _ => return Err(Error::Ended),
         };
         rustix::process::fchdir(root).during("change to the container's root")?;
-        hooks::run(Moment::CreateContainer, &hooks.create_container, &[], &self.state(Status::Creating, pid)?)
+        hooks::run(Moment::CreateContainer, &hooks.create_container, &[], &self.state(Status::Created, pid)?)
     }
 
     /// In the parent, when the child has asked for it.
     pub fn hooks_of_parent(&self, pid: i32) -> Result<()> {
         let Some(hooks) = self.hooks else { return Ok(()) };
-        let state = self.state(Status::Creating, pid)?;
+        let state = self.state(Status::Created, pid)?;
         hooks::run(Moment::Prestart, &hooks.prestart, &[], &state)?;
         hooks::run(Moment::CreateRuntime, &hooks.create_runtime, &[], &state)
     }
@@ -96,6 +96,8 @@ impl Ending<'_> {
         }
     }
 
+    /// The environment exists when the first hook runs, which makes the container a created one (runtime.md, state and
+    /// lifecycle, steps 2 to 5).
     fn state(&self, status: Status, pid: i32) -> Result<State> {
         match self.bundle {
             Some(bundle) => Ok(State { status, pid: Some(pid), ..bundle.state.clone() }),

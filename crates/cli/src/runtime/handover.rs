@@ -74,6 +74,11 @@ fn write_pid(path: &Path, pid: i32) -> Result<(), Failure> {
     write().map_err(failed)
 }
 
+/// The service manager's, if one waits for us to be ready (sd_notify(3)).
+pub fn notify_socket() -> Option<PathBuf> {
+    std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
 /// Ours, or a new terminal.
 pub fn stdio(terminal: bool, size: Option<(u16, u16)>) -> Result<Stdio, Failure> {
     if terminal {

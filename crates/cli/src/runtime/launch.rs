@@ -7,7 +7,8 @@ use crate::runtime::handover::{self, Handover};
 use crate::runtime::parse::Parsed;
 use ::spec::runtime::Spec;
 use oci::Container;
-use oci::create::{Begin, Request};
+use oci::create::{Begin, Readiness, Request};
+use oci::notify::Notifier;
 use oci::starter::Starter;
 use runtime::{Keyring, RootChange, Running};
 use std::path::{Path, PathBuf};
@@ -34,11 +35,19 @@ pub fn run(context: &Context, parsed: &Parsed) -> Outcome {
         let handover = Handover::prepare(parsed, context.program, terminal, detached)?;
         if detached {
             let starter = make(context, parsed, spec, &bundle, Begin::AtOnce, preserved)?;
-            return let_go(starter, &handover).map(|_| 0);
+            let notifier = notifier(starter.container())?;
+            let (container, _) = let_go(starter, &handover)?;
+            notifier.map_or(Ok(()), |notifier| notifier.forward(&container))?;
+            return Ok(0);
         }
         let foreground = if parsed.switch("no-subreaper") { Foreground::new()? } else { Foreground::subreaper()? };
         let starter = make(context, parsed, spec, &bundle, Begin::AtOnce, preserved)?;
+        let notifier = notifier(starter.container())?;
         let (container, running) = let_go(starter, &handover)?;
+        if let Some(notifier) = notifier {
+            // Beside the relay. It ends with the container, and is reaped with its orphans.
+            kernel::clone::fork(|| i32::from(notifier.forward(&container).is_err()))?;
+        }
         let code = foreground.wait(&running)?;
         if !parsed.switch("keep") {
             oci::delete::delete_forced(&context.root, container.id())?;
@@ -46,6 +55,14 @@ pub fn run(context: &Context, parsed: &Parsed) -> Outcome {
         Ok(code)
     };
     ran().map_err(|failure: Failure| failure.within(&format!("{} run failed", context.program)))
+}
+
+/// The container's end of NOTIFY_SOCKET, if we were given one.
+pub fn notifier(container: &Container) -> Result<Option<Notifier>, Failure> {
+    match handover::notify_socket() {
+        Some(host) => Ok(Notifier::bind(container, &host)?),
+        None => Ok(None),
+    }
 }
 
 /// The specification, and the bundle's directory, which becomes the working directory: hooks start in it.
@@ -84,7 +101,8 @@ fn make(
     let keyring = if parsed.switch("no-new-keyring") { Keyring::Inherited } else { Keyring::New };
     let id = parsed.first();
     context.log.debug("nsexec container setup: namespaces, mounts and limits of the container are made");
-    let request = Request { id, bundle, spec, stdio, begin, preserved, root_change, keyring };
+    let readiness = if handover::notify_socket().is_some() { Readiness::Told } else { Readiness::Untold };
+    let request = Request { id, bundle, spec, stdio, begin, preserved, root_change, keyring, readiness };
     let starter = oci::create::create(&context.root, request).map_err(|error| start_failure(&error))?;
     context.log.debug(&format!("child process in init() is ready as process {}", starter.pid()));
     context.log.debug("init: closing the pipe to signal completion comes next");

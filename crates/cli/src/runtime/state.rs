@@ -1,6 +1,7 @@
 //! The small commands on one container: `state`, `start`, `kill`, `pause`, `resume`.
 
 use crate::runtime::failure::{Failure, Outcome};
+use crate::runtime::launch;
 use crate::runtime::parse::Parsed;
 use crate::runtime::{Context, print};
 use kernel::signal::Signal;
@@ -38,7 +39,10 @@ pub fn state(context: &Context, parsed: &Parsed) -> Outcome {
 }
 
 pub fn start(context: &Context, parsed: &Parsed) -> Outcome {
-    oci::start::start(&context.root.open(parsed.first())?)?;
+    let container = context.root.open(parsed.first())?;
+    let notifier = launch::notifier(&container)?;
+    oci::start::start(&container)?;
+    notifier.map_or(Ok(()), |notifier| notifier.forward(&container))?;
     Ok(0)
 }
 

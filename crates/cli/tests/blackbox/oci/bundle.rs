@@ -74,7 +74,8 @@ impl Bundle {
     /// The words of a command line; `@` stands for the container's name.
     pub fn command(&self, line: &str) -> Command {
         let mut command = self.bare();
-        command.args(words::split(line).into_iter().map(|word| if word == "@" { self.id.clone() } else { word }));
+        command
+            .args(words::split_as_typed(line).into_iter().map(|word| if word == "@" { self.id.clone() } else { word }));
         command
     }
 

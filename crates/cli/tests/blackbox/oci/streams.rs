@@ -6,7 +6,8 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use serde_json::json;
 use std::io::{IoSliceMut, Read};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -72,4 +73,35 @@ fn a_pidfd_is_handed_over() {
     let pidfd = receive(&listener);
     rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL).expect("signal");
     bundle.wait_for("stopped");
+}
+
+#[test]
+fn readiness_is_told_and_nothing_else() {
+    let bundle = Bundle::new(&["sleep", "1000"]);
+    let host = UnixDatagram::bind(bundle.dir.join("host")).expect("bind");
+    host.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    let mut create = bundle.command("create @");
+    let errors = std::fs::File::create(bundle.dir.join("errors")).expect("a file");
+    create.env("NOTIFY_SOCKET", bundle.dir.join("host")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
+    assert!(create.status().expect("start").success(), "{}", bundle.read("errors"));
+    let mut start = bundle.command("start @");
+    start.env("NOTIFY_SOCKET", bundle.dir.join("host"));
+    let start = Process::start(start, "start");
+    bundle.wait_for("running");
+    // As the program in the container would, at the socket that it has at /run/notify.
+    let socket = UnixDatagram::unbound().expect("a socket");
+    let inside = format!("/proc/{}/root/run/notify/notify.sock", bundle.pid());
+    for message in ["STATUS=starting", "STOPPING=1\nREADY=1\nMAINPID=1"] {
+        socket.send_to(message.as_bytes(), &inside).expect("send");
+    }
+    let next = || {
+        let mut bytes = [0; 256];
+        let count = host.recv(&mut bytes).expect("a message");
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    };
+    assert_eq!(
+        [next(), next(), next()],
+        ["READY=1\n".to_owned(), format!("MAINPID={}\n", bundle.pid()), "BARRIER=1".to_owned()]
+    );
+    start.finish().expect(0);
 }
