@@ -34,7 +34,10 @@ const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(crate) enum Message {
-    Process { pid: i32, pidfd: OwnedFd },
+    Process {
+        pid: i32,
+        pidfd: OwnedFd,
+    },
     Mapped,
     Network(OwnedFd),
     Console(OwnedFd),
