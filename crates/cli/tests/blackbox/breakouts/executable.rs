@@ -11,16 +11,17 @@ while [ ! -e /stop ]; do
     for exe in /proc/[0-9]*/exe; do
         path=$(readlink $exe) || continue
         case $path in /bin/busybox) continue ;; esac
-        exec 9<$exe || continue
-        echo "$path" >>/seen
-        n=0
-        while [ $n -lt 50 ]; do
-            n=$((n+1))
-            (: >>/proc/self/fd/9) 2>/dev/null && echo "$path" >>/broken
-        done
-        exec 9<&-
+        {
+            echo "$path" >>/seen
+            n=0
+            while [ $n -lt 50 ]; do
+                n=$((n+1))
+                (: >>/proc/self/fd/9) 2>/dev/null && echo "$path" >>/broken
+            done
+        } 9<$exe
     done
 done 2>/dev/null
+true
 "#;
 
 #[test]
