@@ -40,7 +40,7 @@ pub const OWNERS: &[(&str, &[&str])] = &[
     ("libc", &["kernel"]),
     ("regex-lite", &["engine"]),
     ("ring", &["registry"]),
-    ("rustix", &["cli", "engine", "image", "kernel", "oci", "runtime"]),
+    ("rustix", &["cli", "engine", "image", "kernel", "net", "oci", "runtime"]),
     ("rustls", &["registry"]),
     ("sha2", &["image"]),
     ("tokio", &["cri", "docker"]),

@@ -102,6 +102,11 @@ pub fn mode(options: &crate::options::Options) -> String {
     }
 }
 
+/// The file of a container's network namespace, as other programs may enter it; `None` while it does not run.
+pub fn namespace_file(container: &Container) -> Option<String> {
+    container.pid().map(|pid| format!("/proc/{pid}/ns/net"))
+}
+
 /// What is shown as a container's networks.
 pub fn names_of(container: &Container) -> Vec<String> {
     match &container.record.options.namespaces.network {

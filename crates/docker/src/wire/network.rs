@@ -97,7 +97,7 @@ pub fn settings(engine: &Engine, container: &Container) -> Value {
     // Docker repeats those of the default network on top.
     let top = connected.iter().find(|(network, _)| network.name == network::DEFAULT);
     let top = top.map_or_else(|| empty(""), |(network, one)| endpoint(container, network, one.as_ref()));
-    let sandbox = container.pid().map(|pid| format!("/proc/{pid}/ns/net")).unwrap_or_default();
+    let sandbox = network::namespace_file(container).unwrap_or_default();
     json!({
         "Bridge": "",
         "SandboxID": if container.is_running() { container.id().as_str() } else { "" },

@@ -28,7 +28,10 @@ pub fn limits(asked: &options::Resources) -> Resources {
         memory: memory(asked),
         cpu: cpu(asked),
         pids: asked.pids_limit.map(|limit| Pids { limit: Some(if limit <= 0 { -1 } else { limit }) }),
-        block_io: asked.blkio_weight.filter(|weight| *weight > 0).map(|weight| BlockIo { weight: Some(weight), ..BlockIo::default() }),
+        block_io: asked
+            .blkio_weight
+            .filter(|weight| *weight > 0)
+            .map(|weight| BlockIo { weight: Some(weight), ..BlockIo::default() }),
         ..Resources::default()
     }
 }

@@ -27,8 +27,15 @@ fn main() {
         println!("skipped: needs root and a static /bin/busybox (apt install busybox-static)");
         return;
     }
-    let groups: [&[Case]; 7] =
-        [lifecycle::CASES, filesystem::CASES, identity::CASES, attributes::CASES, exec::CASES, attacks::CASES, sealed::CASES];
+    let groups: [&[Case]; 7] = [
+        lifecycle::CASES,
+        filesystem::CASES,
+        identity::CASES,
+        attributes::CASES,
+        exec::CASES,
+        attacks::CASES,
+        sealed::CASES,
+    ];
     let mut failed = Vec::new();
     let mut count = 0;
     let is_chosen = |name: &str| name.contains(&filter) && !skipped.iter().any(|word| name.contains(word));
