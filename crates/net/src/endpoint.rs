@@ -17,6 +17,7 @@ use spec::ContainerId;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Endpoint {
@@ -130,14 +131,19 @@ pub fn detach(places: &Places, network: &Network, container: &str) -> Result<()>
         remove_link(endpoint)?;
     }
     // Addresses last: nobody is given one that still works for somebody else.
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Ok(Err(error)
-                .map_err(|e| kernel::Error::at("remove", &path, Errno::from_io_error(&e).unwrap_or(Errno::IO)))?);
-        }
-        _ => {}
-    }
+    remove_record(places, &path)?;
     Table::of(&places.of_network(&network.id)).free(container)
+}
+
+fn remove_record(places: &Places, path: &Path) -> Result<()> {
+    let _lock = Lock::exclusive(&places.records_lock())?;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            Err(kernel::Error::at("remove", path, errno).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The kernel removes an interface with its namespace, but who joined the namespace may keep it.
@@ -167,9 +173,15 @@ pub fn read(places: &Places, network: &Network, container: &str) -> Result<Optio
     file::read(&places.endpoint(&network.id, container))
 }
 
-/// Replaces what is on record, for new names.
-pub fn write(places: &Places, endpoint: &Endpoint) -> Result<()> {
-    file::write(&places.endpoint(&endpoint.network, &endpoint.container), endpoint)
+/// Changes what is on record; `false` when it is gone. Under the lock under which records are removed, or one that a
+/// parallel `detach` has just removed would be written again.
+pub fn change(places: &Places, network: &str, container: &str, change: impl FnOnce(&mut Endpoint)) -> Result<bool> {
+    let path = places.endpoint(network, container);
+    let _lock = Lock::exclusive(&places.records_lock())?;
+    let Some(mut endpoint) = file::read::<Endpoint>(&path)? else { return Ok(false) };
+    change(&mut endpoint);
+    file::write(&path, &endpoint)?;
+    Ok(true)
 }
 
 /// Those of a network.
@@ -411,7 +423,12 @@ pub fn make_default_route(network: &Network, endpoint: &Endpoint, namespace: Bor
 /// Puts `endpoint` on record with ports that are reserved already, and has packets sent there.
 pub fn publish(places: &Places, endpoint: &Endpoint) -> Result<()> {
     let lock = Lock::shared(&places.firewall_lock())?;
-    write(places, endpoint)?;
+    if !change(places, &endpoint.network, &endpoint.container, |record| record.clone_from(endpoint))? {
+        return Err(Error::NotFound(format!(
+            "container {} is not on network {}",
+            endpoint.name, endpoint.network_name
+        )));
+    }
     if !firewall::add(places, endpoint)? {
         drop(lock);
         firewall::rebuild(places)?;
@@ -428,5 +445,6 @@ pub fn unpublish(places: &Places, network: &Network, container: &str) -> Result<
     }
     let _lock = Lock::shared(&places.firewall_lock())?;
     firewall::remove_ports(places, &endpoint)?;
-    write(places, &Endpoint { published: Vec::new(), ..endpoint })
+    change(places, &network.id, container, |endpoint| endpoint.published.clear())?;
+    Ok(())
 }

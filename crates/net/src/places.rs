@@ -5,6 +5,7 @@
 //! <root>/networks/<name>.json        definition          .lock
 //! <state>/networks/<id>/addresses    who has which       endpoints/<container>.json
 //! <state>/networks/firewall.lock     shared: one container's elements are changed; exclusive: all rules are
+//! <state>/networks/records.lock      held while the file of an endpoint is changed or removed
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -47,6 +48,10 @@ impl Places {
 
     pub(crate) fn firewall_lock(&self) -> PathBuf {
         self.live.join("firewall.lock")
+    }
+
+    pub(crate) fn records_lock(&self) -> PathBuf {
+        self.live.join("records.lock")
     }
 
     pub(crate) fn is_usual(&self) -> bool {

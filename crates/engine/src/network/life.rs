@@ -175,13 +175,13 @@ pub(crate) fn release_ports(engine: &Engine, record: &Record, held: &mut Held) {
 pub(crate) fn follow_rename(engine: &Engine, container: &Container, old: &str) -> Result<()> {
     let places = engine.paths().networks();
     for (_, endpoint) in super::of_container(engine, container)? {
-        if let Some(mut endpoint) = endpoint {
+        let Some(endpoint) = endpoint else { continue };
+        endpoint::change(&places, &endpoint.network, &endpoint.container, |endpoint| {
             endpoint.name = container.name().to_owned();
             for name in endpoint.names.iter_mut().filter(|name| *name == old) {
                 *name = container.name().to_ascii_lowercase();
             }
-            endpoint::write(&places, &endpoint)?;
-        }
+        })?;
     }
     Ok(())
 }
