@@ -99,8 +99,13 @@ fn context(program: &'static str, globals: &Parsed) -> Result<Context, Failure> 
     let path = globals.text("log").unwrap_or_default();
     let log = Log::open(path, format, globals.switch("debug"));
     let log = log.map_err(|error| Failure::new(format!("open {path}: {}", crate::failure::plain(&error))))?;
+    if globals.text("criu").is_some_and(|path| !path.is_empty()) {
+        // As runc since 1.1.
+        log.warning("--criu is ignored: the criu in $PATH is used");
+    }
     match globals.text("rootless").unwrap_or("auto") {
-        "auto" | "true" | "false" => {}
+        "auto" | "false" => {}
+        "true" => return Err(Failure::new("--rootless true: containers need root so far; leave it away".to_owned())),
         other => return Err(Failure::new(format!("invalid value {other:?} for --rootless: true, false or auto"))),
     }
     let driver = if globals.switch("systemd-cgroup") { oci::Driver::Systemd } else { oci::Driver::Cgroupfs };

@@ -99,23 +99,24 @@ pub fn leading<'a>(flags: &'static [Flag], mut words: &'a [String]) -> Result<(P
 }
 
 pub fn command(command: &'static Command, words: &[String]) -> Result<Parsed, Misread> {
-    let (mut parsed, rest) = leading(command.flags, words)?;
     if command.order == Order::FlagsFirst {
+        let (mut parsed, rest) = leading(command.flags, words)?;
         parsed.arguments = rest.to_vec();
         return Ok(parsed);
     }
-    let mut rest = rest;
+    // What is behind it are arguments, whatever they look like.
+    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let (mut parsed, mut rest) = leading(command.flags, &words[..end])?;
     while let Some((word, after)) = rest.split_first() {
-        if word == "--" {
-            parsed.arguments.extend_from_slice(after);
-            break;
-        }
-        let used = if is_flag(command.flags, word) { take(command.flags, word, after, &mut parsed)? } else { 0 };
-        if !is_flag(command.flags, word) {
+        if is_flag(command.flags, word) {
+            let used = take(command.flags, word, after, &mut parsed)?;
+            rest = &after[used..];
+        } else {
             parsed.arguments.push(word.clone());
+            rest = after;
         }
-        rest = &after[used..];
     }
+    parsed.arguments.extend(words.iter().skip(end + 1).cloned());
     Ok(parsed)
 }
 
