@@ -30,13 +30,17 @@ fn alternatives<'a>(policy: &Policy, rule: &Rule<'a>, number: u32, architecture:
     if rule.syscalls.iter().any(|s| s.number(architecture) == Some(number)) {
         alternatives.push(rule.tests);
     }
-    let reaches_in = rule.tests.is_empty() || !rule.action.permits();
-    if architecture == Architecture::X86 && reaches_in && rule.action != policy.default {
+    if architecture == Architecture::X86 && reaches_in(policy, rule) {
         let doors = rule.syscalls.iter().filter_map(|s| multiplex::door_to(*s));
         let doors = doors.filter(|(door, _)| door.number(architecture) == Some(number));
         alternatives.extend(doors.map(|(_, test)| std::slice::from_ref(test)));
     }
     alternatives
+}
+
+/// Whether a rule counts for a call's other way in, where its arguments cannot be seen.
+fn reaches_in(policy: &Policy, rule: &Rule<'_>) -> bool {
+    rule.action != policy.default && (rule.tests.is_empty() || !rule.action.permits())
 }
 
 fn verdict(policy: &Policy, data: &Data) -> Action {
@@ -53,12 +57,15 @@ fn verdict(policy: &Policy, data: &Data) -> Action {
         return if tracer_skips { policy.default } else { FOREIGN };
     };
     let known = |limit: u32| {
-        let named = policy.rules.iter().flat_map(|r| r.syscalls);
-        let with_doors = named.flat_map(|s| {
-            let door = multiplex::door_to(*s).filter(|_| architecture == Architecture::X86).map(|(door, _)| door);
-            [Some(*s), door].into_iter().flatten()
+        let numbers = policy.rules.iter().flat_map(|rule| {
+            // A rule that has nothing to say at a door does not make the door known.
+            let has_doors = architecture == Architecture::X86 && reaches_in(policy, rule);
+            rule.syscalls.iter().flat_map(move |s| {
+                let door = multiplex::door_to(*s).filter(|_| has_doors).map(|(door, _)| door);
+                [Some(*s), door].into_iter().flatten()
+            })
         });
-        with_doors.filter_map(|s| s.number(architecture)).filter(|n| *n < limit).max()
+        numbers.filter_map(|s| s.number(architecture)).filter(|n| *n < limit).max()
     };
     let newest = if data.number < 0xf0000 { known(0xf0000) } else { known(u32::MAX) };
     if !policy.default.permits() && known(u32::MAX).is_some() && newest.is_none_or(|newest| data.number > newest) {
