@@ -2,6 +2,7 @@
 //! and whole, the next command works, `image check` finds no damage, and a prune leaves what an undisturbed run leaves.
 //! Each test takes one moment of each kind; `./dev test-all` takes all of them.
 
+mod cuts;
 mod kills;
 mod power;
 mod races;

@@ -2,15 +2,13 @@
 //! test's own. A copy of that file, made without any sync, is what the disk had got; mounted, the journal is replayed as
 //! at the next boot. A second copy is made after the sync of a file that has nothing to do with the store: then the
 //! journal has all renames, but of the data only what brig had written out itself. The mount options leave nothing to
-//! luck: no timer, no data written before its name, no rescue of files that are replaced.
+//! luck: no timer, no data written before its name, no rescue of files that are replaced. Which commands: `cuts.rs`.
 
 use std::fs::File;
-use std::path::Path;
 use std::process::Command;
 
+use super::Moments;
 use super::steps::{self, Step};
-use super::{Moments, image, with_registry};
-use crate::harness::image::busybox_tar;
 use crate::harness::process::{Output, tool};
 use crate::harness::sandbox::{is_docker, program};
 use crate::harness::words::split;
@@ -20,20 +18,26 @@ const DISK: &str = "48M";
 const OPTIONS: &str = "loop,noatime,commit=300,data=writeback,noauto_da_alloc,noinit_itable";
 
 /// A command, and how its outcome is seen afterwards.
-struct Scenario<'a> {
-    brig: &'a Brig,
+pub struct Scenario<'a> {
+    pub brig: &'a Brig,
     /// Commands that make the store before.
-    before: &'a [&'a str],
-    line: &'a str,
-    /// Must succeed once the command has.
-    proof: &'a str,
+    pub before: &'a [&'a str],
+    pub line: &'a str,
+    /// Must be there once the command has succeeded.
+    pub made: &'a str,
+    /// Must be gone once it has.
+    pub removed: &'a str,
+    /// Names of images that must be there whenever the power goes: what has nothing to do with the command.
+    pub kept: &'a str,
     /// What the same command may answer when the cut one had come to its end.
-    refusal: &'a str,
-    env: &'a [(&'a str, &'a str)],
+    pub refusal: &'a str,
+    pub env: &'a [(&'a str, &'a str)],
+    /// A line of sh(1) that damages the store (in `mnt/root`), which the command repairs.
+    pub damage: &'a str,
 }
 
 /// When the power goes.
-enum Cut<'a> {
+pub enum Cut<'a> {
     /// As the command enters a call.
     At(&'a Step),
     AtTheEnd,
@@ -42,7 +46,7 @@ enum Cut<'a> {
 }
 
 /// Whether there are loop devices and mounts; says so if not.
-fn can_mount() -> bool {
+pub fn can_mount() -> bool {
     let can = !is_docker()
         && File::open("/dev/loop-control").is_ok()
         && Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|output| output.status.success());
@@ -52,7 +56,13 @@ fn can_mount() -> bool {
     can
 }
 
-impl Scenario<'_> {
+impl<'a> Scenario<'a> {
+    /// To be filled in.
+    pub fn of(brig: &'a Brig) -> Scenario<'a> {
+        let (before, env) = (&[], &[]);
+        Scenario { brig, before, line: "", made: "", removed: "", kept: "", refusal: "", env, damage: "" }
+    }
+
     fn path(&self, name: &str) -> String {
         self.brig.dir.join(name).to_str().expect("test paths are UTF-8").to_owned()
     }
@@ -79,7 +89,7 @@ impl Scenario<'_> {
     }
 
     /// Makes the disk.
-    fn prepare(&self) {
+    pub fn prepare(&self) {
         let brig = self.brig;
         for directory in ["mnt", "state"] {
             brig.mkdir(directory);
@@ -92,12 +102,14 @@ impl Scenario<'_> {
         );
         let before: Vec<String> =
             self.before.iter().map(|line| Self::words(&self.command(line)) + " >/dev/null").collect();
-        let before = before.join("\n");
-        self.inside(&format!("set -e\nmount -o {OPTIONS} template.img mnt\ntouch mnt/other\nmkdir mnt/root\n{before}"))
-            .expect(0);
+        let (before, damage) = (before.join("\n"), self.damage);
+        self.inside(&format!(
+            "set -e\nmount -o {OPTIONS} template.img mnt\ntouch mnt/other\nmkdir mnt/root\n{before}\n{damage}"
+        ))
+        .expect(0);
     }
 
-    fn check(&self, moments: Moments) {
+    pub fn check(&self, moments: Moments) {
         self.prepare();
         let all = self.record();
         // Before the first sync nothing has reached the disk, in whatever order.
@@ -129,18 +141,18 @@ impl Scenario<'_> {
         steps::record(&shell, self.line, &self.brig.dir.join("mnt/root"), &log)
     }
 
-    fn survives(&self, cut: Cut<'_>) -> Result<(), String> {
+    pub fn survives(&self, cut: Cut<'_>) -> Result<(), String> {
         let command = self.command(self.line);
         let (cut, has_ended) = match cut {
             Cut::At(step) => (Self::words(&steps::killed_at(&command, step)) + " >/dev/null 2>&1 || true", false),
             Cut::AtTheEnd => (Self::words(&command) + " >/dev/null", true),
             Cut::Without(call) => (Self::words(&steps::without(&command, call)) + " >/dev/null", true),
         };
-        let (check, again) = (Self::words(&self.command("image check")), Self::words(&command));
-        let proof = match has_ended {
-            true => Self::words(&self.command(self.proof)) + " >/dev/null",
-            false => String::new(),
-        };
+        let check = Self::words(&self.command("image check"));
+        let again = Self::words(&command);
+        let proof = self.proof(has_ended);
+        // What is damaged may be so until the repair has come to its end.
+        let first_check = if self.damage.is_empty() || has_ended { check.as_str() } else { "true" };
         let refusal =
             if self.refusal.is_empty() { "false".to_owned() } else { format!("grep -q '{}' err", self.refusal) };
         let script = format!(
@@ -156,7 +168,7 @@ impl Scenario<'_> {
              for image in one two; do\n\
              mount -o {OPTIONS} $image.img mnt\n\
              {proof}\n\
-             {check} || {{ echo \"$image: check: $?\"; exit 1; }}\n\
+             {first_check} || {{ echo \"$image: check: $?\"; exit 1; }}\n\
              {again} >/dev/null 2>err || {refusal} || {{ echo \"$image: again:\"; cat err; exit 1; }}\n\
              {check} || {{ echo \"$image: check after: $?\"; exit 1; }}\n\
              umount mnt\n\
@@ -167,118 +179,25 @@ impl Scenario<'_> {
             output => Err(format!("{} {}", output.text(), output.stderr)),
         }
     }
+
+    /// Lines of sh(1) that fail when the store lacks what it must have, or has what it must not.
+    fn proof(&self, has_ended: bool) -> String {
+        let inspect = |name: &str| Self::words(&self.command(&format!("image inspect {name}")));
+        let mut lines = String::new();
+        let present = self.kept.split(' ').chain(has_ended.then_some(self.made));
+        for name in present.filter(|name| !name.is_empty()) {
+            lines += &format!("{} >/dev/null || {{ echo \"$image: lost: {name}\"; exit 1; }}\n", inspect(name));
+        }
+        if has_ended && !self.removed.is_empty() {
+            let name = self.removed;
+            lines += &format!("if {} >/dev/null 2>&1; then echo \"$image: back: {name}\"; exit 1; fi\n", inspect(name));
+        }
+        lines
+    }
 }
 
 /// Every third of them and the last.
 fn thinned(steps: &[Step]) -> Vec<Step> {
     let chosen = steps.iter().enumerate().filter(|(index, _)| index % 3 == 1 || index + 1 == steps.len());
     chosen.map(|(_, step)| step.clone()).collect()
-}
-
-fn archive(directory: &Path) -> String {
-    crate::harness::image::write(directory, "in.tar", &image(8).oci_archive("team/app:v2"))
-}
-
-fn pull(moments: Moments) {
-    let brig = Brig::empty();
-    let (_registry, name) = with_registry(&brig.dir, &image(7));
-    let (line, proof) = (format!("pull -q {name}"), format!("image inspect {name}"));
-    Scenario { brig: &brig, before: &["images"], line: &line, proof: &proof, refusal: "", env: &[] }.check(moments);
-}
-
-fn load(moments: Moments, layers: &str) {
-    let brig = Brig::empty();
-    let line = format!("load -i {}", archive(&brig.dir));
-    let env = [("BRIG_LAYERS", layers)];
-    Scenario { brig: &brig, before: &[], line: &line, proof: "image inspect team/app:v2", refusal: "", env: &env }
-        .check(moments);
-}
-
-fn rmi(moments: Moments) {
-    let brig = Brig::empty();
-    let load = format!("load -i {}", archive(&brig.dir));
-    let line = "rmi team/app:v2";
-    // The load may not be listed any more.
-    let proof = "image prune -f";
-    Scenario { brig: &brig, before: &[&load], line, proof, refusal: "No such image", env: &[] }.check(moments);
-}
-
-#[test]
-fn a_load_that_syncs_nothing_would_be_found_out() {
-    if !can_mount() {
-        return;
-    }
-    let brig = Brig::empty();
-    let line = format!("load -i {}", archive(&brig.dir));
-    let proof = "image inspect team/app:v2";
-    let load = Scenario { brig: &brig, before: &[], line: &line, proof, refusal: "", env: &[] };
-    load.prepare();
-    load.survives(Cut::AtTheEnd).expect("as it is");
-    for (call, part) in [("fdatasync", "is too short"), ("fsync", "index.json")] {
-        let why = load.survives(Cut::Without(call)).expect_err(call);
-        assert!(why.contains(part), "without {call}: {why}");
-    }
-}
-
-/// One more name.
-fn tag(moments: Moments) {
-    let brig = Brig::empty();
-    let load = format!("load -i {}", archive(&brig.dir));
-    let before = [load.as_str(), "tag team/app:v2 team/app:old"];
-    let line = "tag team/app:v2 team/app:new";
-    let proof = "image inspect team/app:new team/app:old team/app:v2";
-    Scenario { brig: &brig, before: &before, line, proof, refusal: "", env: &[] }.check(moments);
-}
-
-fn import(moments: Moments) {
-    let brig = Brig::empty();
-    let line = format!("import {} team/made", brig.write("bb.tar", busybox_tar()));
-    Scenario { brig: &brig, before: &[], line: &line, proof: "image inspect team/made", refusal: "", env: &[] }
-        .check(moments);
-}
-
-pub fn all(moments: Moments) {
-    if can_mount() {
-        tag(moments);
-        import(moments);
-        pull(moments);
-        load(moments, "auto");
-        load(moments, "directory");
-        rmi(moments);
-    }
-}
-
-#[test]
-fn a_pull_and_a_power_cut() {
-    if can_mount() {
-        pull(Moments::Some);
-    }
-}
-
-#[test]
-fn a_load_and_a_power_cut() {
-    if can_mount() {
-        load(Moments::Some, "auto");
-    }
-}
-
-#[test]
-fn a_load_of_directories_and_a_power_cut() {
-    if can_mount() {
-        load(Moments::Some, "directory");
-    }
-}
-
-#[test]
-fn a_tag_and_a_power_cut() {
-    if can_mount() {
-        tag(Moments::All);
-    }
-}
-
-#[test]
-fn a_removal_and_a_power_cut() {
-    if can_mount() {
-        rmi(Moments::Some);
-    }
 }

@@ -1,6 +1,6 @@
 //! All moments, not one of each kind: `./dev test-all`.
 
-use super::{Moments, kills, power};
+use super::{Moments, cuts, kills};
 use crate::slow::is_wanted;
 
 #[test]
@@ -25,5 +25,5 @@ fn the_power_goes_at_every_sync_and_rename() {
     if !is_wanted() {
         return;
     }
-    power::all(Moments::All);
+    cuts::all(Moments::All);
 }
