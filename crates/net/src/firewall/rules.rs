@@ -7,9 +7,9 @@
 //! chain dnat         fib daddr type local: dnat to map {ports4-at, ports4, ports6-at, ports6}
 //! chain postrouting  nat 100           of each network: out of it, back into it through a published port, from 127.0.0.1:
 //!                                      masquerade
-//! chain forward      filter 0          known connections: accept; by interface: jump to-N, from-N
+//! chain forward      filter 0          known connections: accept; by interface: jump from-N, to-N
+//! chain from-N       internal: to elsewhere: drop
 //! chain to-N         from itself: accept; published ports: accept; else drop
-//! chain from-N       internal: drop
 //! ```
 //! Addresses of clients outside are not changed on their way to a published port.
 
@@ -122,7 +122,8 @@ fn forwarding(change: &mut Transaction, table: Table<'_>) {
         verdict(Verdict::Accept),
     ];
     change.add_rule(table, "forward", &known);
-    for (key, map) in [(Meta::OutputName, "to"), (Meta::InputName, "from")] {
+    // What leaves an internal network is dropped before a published port lets it into another one.
+    for (key, map) in [(Meta::InputName, "from"), (Meta::OutputName, "to")] {
         change.add_rule(table, "forward", &[E::Meta { key, to: 0 }, E::VerdictMap { register: 0, map }]);
     }
 }
@@ -146,7 +147,8 @@ fn of_network(change: &mut Transaction, table: Table<'_>, number: usize, network
     }
     change.add_rule(table, &to, &[verdict(Verdict::Drop)]);
     if network.internal {
-        change.add_rule(table, &from, &[verdict(Verdict::Drop)]);
+        let leaves = [E::Meta { key: Meta::OutputName, to: 0 }, E::Differs { register: 0, value: &interface }];
+        change.add_rule(table, &from, &[&leaves[..], &[verdict(Verdict::Drop)]].concat());
     }
     for (map, chain) in [("to", &to), ("from", &from)] {
         let value = Some(Value::Verdict(jump(chain)));

@@ -1,67 +1,8 @@
-//! Networks: each test is a host of its own, a network namespace that the test's thread makes and its programs inherit, so
-//! nothing of the machine's interfaces and firewall is touched. Clients are brig's containers and busybox on that host.
+//! What a user of one network meets: addresses, published ports, names, connecting and disconnecting, extra names.
 
-use std::process::Command;
-
-use crate::harness::process::{Output, Process, wait_until};
-use crate::harness::{Brig, words};
-
-/// A sandbox on a host without anything but a loopback; containers get the default network.
-struct Host {
-    brig: Brig,
-}
-
-impl Host {
-    fn new() -> Host {
-        use kernel::namespace::{Kind, Set, unshare};
-        unshare(Set::NONE.with(Kind::Network)).expect("root");
-        kernel::loopback::bring_up().expect("a loopback");
-        Host { brig: Brig::new() }
-    }
-
-    #[track_caller]
-    fn run(&self, line: &str) -> Output {
-        let mut command = self.brig.bare();
-        command.args(words::split_as_typed(line));
-        Process::start(command, line).finish()
-    }
-
-    #[track_caller]
-    fn ok(&self, line: &str) -> String {
-        self.run(line).expect(0).text()
-    }
-
-    /// A container that serves its own name at port 80.
-    #[track_caller]
-    fn serve(&self, name: &str, flags: &str) {
-        let script = format!("mkdir /www; echo {name} >/www/index.html; exec httpd -f -p 80 -h /www");
-        self.ok(&format!("run -d --name {name} {flags} bb sh -c '{script}'"));
-    }
-
-    /// The page at `address`, asked from this host; `None` when nobody answers.
-    fn get(&self, address: &str) -> Option<String> {
-        let output = Command::new("busybox")
-            .args(["timeout", "2", "busybox", "wget", "-qO-", address])
-            .output()
-            .expect("busybox");
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
-    }
-
-    #[track_caller]
-    fn wait_for(&self, address: &str, page: &str) {
-        wait_until(&format!("{page} at {address}"), || (self.get(address).as_deref() == Some(page)).then_some(()));
-    }
-
-    /// Until nobody is on the default network: a container's end is told before it is cleared away.
-    fn wait_empty(&self) {
-        let count = || self.ok("network inspect -f '{{len .Containers}}' bridge");
-        wait_until("nobody on the network", || (count() == "0").then_some(()));
-    }
-
-    fn address(&self, name: &str) -> String {
-        self.ok(&format!("inspect -f '{{{{range .NetworkSettings.Networks}}}}{{{{.IPAddress}}}}{{{{end}}}}' {name}"))
-    }
-}
+use super::host::Host;
+use crate::harness::process::{Process, wait_until};
+use crate::harness::words;
 
 #[test]
 fn the_default_network_has_an_address_a_way_out_and_the_hosts_name_in_hosts() {
