@@ -5,9 +5,10 @@
 mod life;
 mod ports;
 
-pub(crate) use life::{Held, adopt, attach_all, follow_rename, release, release_ports};
+pub(crate) use life::{Held, adopt, attach_all, follow_rename, release, release_by, release_ports};
 pub use life::{connect, disconnect};
 pub use net::endpoint::Endpoint;
+pub(crate) use net::firewall::Session;
 pub use net::network::{DEFAULT, Driver, Network, Pool, Request};
 pub use net::ports::Published;
 pub use net::prefix::Prefix;
@@ -67,7 +68,7 @@ pub fn prune(engine: &Engine, filters: &crate::prune::Filters) -> Result<Vec<Str
 
 /// Puts the firewall's rules back that somebody has removed.
 pub fn reload(engine: &Engine) -> Result<()> {
-    Ok(net::firewall::rebuild(&engine.paths().networks())?)
+    Ok(net::firewall::rebuild(&Session::default(), &engine.paths().networks())?)
 }
 
 /// Those on a network now.

@@ -61,5 +61,6 @@ pub mod terminal;
 pub mod timer;
 
 // Networks: what `net` needs.
+pub mod grace_period;
 pub mod netlink;
 pub mod nftables;

@@ -9,7 +9,7 @@ mod tests;
 pub use expression::{Expression, Register, Verdict};
 
 use crate::error::Result;
-use crate::netlink::message::{Batch, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, Reader};
+use crate::netlink::message::{Batch, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, Reader};
 use crate::netlink::{Reply, Socket};
 
 const NFNL_SUBSYS_NFTABLES: u16 = 10;
@@ -188,6 +188,12 @@ impl Transaction {
     /// Makes the table unless it is there.
     pub fn add_table(&mut self, table: Table<'_>) {
         self.begin(NFT_MSG_NEWTABLE, NLM_F_CREATE, table.family);
+        self.batch.text(NFTA_TABLE_NAME, table.name);
+    }
+
+    /// `EEXIST` when it is there.
+    pub fn add_new_table(&mut self, table: Table<'_>) {
+        self.begin(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, table.family);
         self.batch.text(NFTA_TABLE_NAME, table.name);
     }
 

@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::network::{Driver, Network, Pool};
 use crate::places::Places;
 use crate::ports::{self, Publish, Published, Reservations};
-use crate::{file, firewall};
+use crate::file;
+use crate::firewall::{self, Session};
 use kernel::lock::Lock;
 use kernel::netlink::{Batch, Mac, Socket, Veth, Virtual, VirtualKind};
 use rustix::io::Errno;
@@ -59,7 +60,12 @@ pub struct Request<'a> {
 }
 
 /// Connects a container. The reservations keep its host ports and belong to whoever lives as long as it does.
-pub fn attach(places: &Places, network: &Network, request: &Request<'_>) -> Result<(Endpoint, Reservations)> {
+pub fn attach(
+    session: &Session,
+    places: &Places,
+    network: &Network,
+    request: &Request<'_>,
+) -> Result<(Endpoint, Reservations)> {
     let path = places.endpoint(&network.id, request.container);
     if path.exists() {
         return Err(Error::Conflict(format!(
@@ -67,14 +73,19 @@ pub fn attach(places: &Places, network: &Network, request: &Request<'_>) -> Resu
             request.name, network.name
         )));
     }
-    let result = make(places, network, request);
+    let result = make(session, places, network, request);
     if result.is_err() {
-        let _ = detach(places, network, request.container);
+        let _ = detach(session, places, network, request.container);
     }
     result
 }
 
-fn make(places: &Places, network: &Network, request: &Request<'_>) -> Result<(Endpoint, Reservations)> {
+fn make(
+    session: &Session,
+    places: &Places,
+    network: &Network,
+    request: &Request<'_>,
+) -> Result<(Endpoint, Reservations)> {
     let host = Socket::route()?;
     let parent = match network.driver {
         Driver::Bridge => bridge::ensure(&host, network)?,
@@ -111,22 +122,22 @@ fn make(places: &Places, network: &Network, request: &Request<'_>) -> Result<(En
     configure(network, request, &endpoint)?;
     if network.driver == Driver::Bridge {
         let is_new = parent.1;
-        if is_new || !firewall::add(places, &endpoint)? {
+        if is_new || !firewall::add(session, places, &endpoint)? {
             drop(lock);
-            firewall::rebuild(places)?;
+            firewall::rebuild(session, places)?;
         }
     }
     Ok((endpoint, reservations))
 }
 
 /// Disconnects a container, or what is left of it; nothing there is no error. Its names and addresses are free then.
-pub fn detach(places: &Places, network: &Network, container: &str) -> Result<()> {
+pub fn detach(session: &Session, places: &Places, network: &Network, container: &str) -> Result<()> {
     let path = places.endpoint(&network.id, container);
     let endpoint = file::read::<Endpoint>(&path).ok().flatten();
     if let Some(endpoint) = &endpoint {
         if network.driver == Driver::Bridge {
             let _lock = Lock::shared(&places.firewall_lock())?;
-            firewall::remove(places, endpoint)?;
+            firewall::remove(session, places, endpoint)?;
         }
         remove_link(endpoint)?;
     }
@@ -204,9 +215,10 @@ pub(crate) fn list_in(directory: &std::path::Path) -> Result<Vec<Endpoint>> {
 
 /// Frees what belongs to containers that do not live; `lives` is given ids, of addresses the first 32 digits.
 pub fn sweep(places: &Places, network: &Network, lives: impl Fn(&str) -> bool) -> Result<()> {
+    let session = Session::default();
     for endpoint in list(places, network)? {
         if !lives(&endpoint.container) {
-            detach(places, network, &endpoint.container)?;
+            detach(&session, places, network, &endpoint.container)?;
         }
     }
     Table::of(&places.of_network(&network.id)).sweep(lives)
@@ -421,7 +433,7 @@ pub fn make_default_route(network: &Network, endpoint: &Endpoint, namespace: Bor
 }
 
 /// Puts `endpoint` on record with ports that are reserved already, and has packets sent there.
-pub fn publish(places: &Places, endpoint: &Endpoint) -> Result<()> {
+pub fn publish(session: &Session, places: &Places, endpoint: &Endpoint) -> Result<()> {
     let lock = Lock::shared(&places.firewall_lock())?;
     if !change(places, &endpoint.network, &endpoint.container, |record| record.clone_from(endpoint))? {
         return Err(Error::NotFound(format!(
@@ -429,22 +441,22 @@ pub fn publish(places: &Places, endpoint: &Endpoint) -> Result<()> {
             endpoint.name, endpoint.network_name
         )));
     }
-    if !firewall::add(places, endpoint)? {
+    if !firewall::add(session, places, endpoint)? {
         drop(lock);
-        firewall::rebuild(places)?;
+        firewall::rebuild(session, places)?;
     }
     Ok(())
 }
 
 /// Takes the published ports away from an endpoint that ends, so that they can be given to others before the rest of it
 /// is cleared away.
-pub fn unpublish(places: &Places, network: &Network, container: &str) -> Result<()> {
+pub fn unpublish(session: &Session, places: &Places, network: &Network, container: &str) -> Result<()> {
     let Some(endpoint) = read(places, network, container)? else { return Ok(()) };
     if endpoint.published.is_empty() {
         return Ok(());
     }
     let _lock = Lock::shared(&places.firewall_lock())?;
-    firewall::remove_ports(places, &endpoint)?;
+    firewall::remove_ports(session, places, &endpoint)?;
     change(places, &network.id, container, |endpoint| endpoint.published.clear())?;
     Ok(())
 }

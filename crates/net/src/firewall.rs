@@ -15,6 +15,7 @@ use kernel::lock::Lock;
 use kernel::netlink::Socket;
 use kernel::nftables::{Element, Family, Table, Transaction, Value, interface_key, key};
 use rustix::io::Errno;
+use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
 
 /// The two tables of a place.
@@ -29,16 +30,52 @@ impl<'a> Tables<'a> {
     }
 }
 
+/// The socket by which rules are changed, opened when it is first needed. The kernel lets nobody close one before it has
+/// freed what was deleted, which takes it 4 to 20 ms, and keeps all changes of rules waiting meanwhile (Linux 6.15 and
+/// later). So who must be quick keeps the session until nobody waits for them, and its end waits first, in nobody's way.
+#[derive(Debug, Default)]
+pub struct Session {
+    socket: OnceCell<Socket>,
+    has_deleted: Cell<bool>,
+}
+
+impl Session {
+    fn commit(&self, change: Transaction) -> kernel::Result<()> {
+        let socket = match self.socket.get() {
+            Some(socket) => socket,
+            None => {
+                let new = Socket::netfilter()?;
+                self.socket.get_or_init(|| new)
+            }
+        };
+        change.commit(socket)
+    }
+
+    /// As `commit`, for changes that take something away.
+    fn commit_deletion(&self, change: Transaction) -> kernel::Result<()> {
+        self.has_deleted.set(true);
+        self.commit(change)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.has_deleted.get() {
+            kernel::grace_period::wait();
+        }
+    }
+}
+
 /// Adds what one container needs. False when the tables are not there, or not as they should be: then all is to be built
 /// again. The caller holds the lock, shared.
-pub(crate) fn add(places: &Places, endpoint: &Endpoint) -> Result<bool> {
+pub(crate) fn add(session: &Session, places: &Places, endpoint: &Endpoint) -> Result<bool> {
     let name = places.table();
     let tables = Tables::named(&name);
     let mut change = Transaction::new();
     for (table, set, elements) in elements(&tables, endpoint) {
         change.add_elements(table, set, &elements);
     }
-    match change.commit(&Socket::netfilter()?) {
+    match session.commit(change) {
         Ok(()) => Ok(true),
         // Flushed by somebody, or an element of a container that was killed.
         Err(error) if matches!(error.errno, Errno::NOENT | Errno::EXIST) => Ok(false),
@@ -47,28 +84,27 @@ pub(crate) fn add(places: &Places, endpoint: &Endpoint) -> Result<bool> {
 }
 
 /// Takes away what one container had; what is gone already is no error.
-pub(crate) fn remove(places: &Places, endpoint: &Endpoint) -> Result<()> {
+pub(crate) fn remove(session: &Session, places: &Places, endpoint: &Endpoint) -> Result<()> {
     let name = places.table();
     let tables = Tables::named(&name);
-    remove_each(&elements(&tables, endpoint))
+    remove_each(session, &elements(&tables, endpoint))
 }
 
 /// As `remove`, its published ports only.
-pub(crate) fn remove_ports(places: &Places, endpoint: &Endpoint) -> Result<()> {
+pub(crate) fn remove_ports(session: &Session, places: &Places, endpoint: &Endpoint) -> Result<()> {
     let name = places.table();
     let tables = Tables::named(&name);
     let mut elements = elements(&tables, endpoint);
     elements.retain(|(table, ..)| *table == tables.inet);
-    remove_each(&elements)
+    remove_each(session, &elements)
 }
 
-fn remove_each(elements: &[(Table<'_>, &'static str, Vec<Element>)]) -> Result<()> {
-    let socket = Socket::netfilter()?;
+fn remove_each(session: &Session, elements: &[(Table<'_>, &'static str, Vec<Element>)]) -> Result<()> {
     let mut change = Transaction::new();
     for (table, set, elements) in elements {
         change.delete_elements(*table, set, elements);
     }
-    match change.commit(&socket) {
+    match session.commit_deletion(change) {
         Err(error) if error.errno == Errno::NOENT => {}
         result => return Ok(result?),
     }
@@ -77,7 +113,7 @@ fn remove_each(elements: &[(Table<'_>, &'static str, Vec<Element>)]) -> Result<(
         for element in elements {
             let mut change = Transaction::new();
             change.delete_elements(*table, set, std::slice::from_ref(element));
-            match change.commit(&socket) {
+            match session.commit_deletion(change) {
                 Err(error) if error.errno != Errno::NOENT => return Err(error.into()),
                 _ => {}
             }
@@ -88,7 +124,7 @@ fn remove_each(elements: &[(Table<'_>, &'static str, Vec<Element>)]) -> Result<(
 
 /// Replaces both tables by what definitions and endpoints say, in one transaction: there is no moment without rules, and
 /// connections go on.
-pub fn rebuild(places: &Places) -> Result<()> {
+pub fn rebuild(session: &Session, places: &Places) -> Result<()> {
     file::make_directory(places.live())?;
     let _lock = Lock::exclusive(&places.firewall_lock())?;
     let name = places.table();
@@ -110,7 +146,7 @@ pub fn rebuild(places: &Places) -> Result<()> {
             }
         }
     }
-    Ok(change.commit(&Socket::netfilter()?)?)
+    Ok(session.commit_deletion(change)?)
 }
 
 /// Whether the tables are there.

@@ -254,7 +254,7 @@ pub fn remove(places: &Places, name: &str) -> Result<Network> {
     let path = places.definitions().join(format!("{}.json", network.name));
     std::fs::remove_file(&path).during_at("remove", &path)?;
     if network.driver == Driver::Bridge && bridge::remove(&network)? {
-        firewall::rebuild(places)?;
+        firewall::rebuild(&firewall::Session::default(), places)?;
     }
     let live = places.of_network(&network.id);
     match std::fs::remove_dir_all(&live) {

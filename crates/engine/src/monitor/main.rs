@@ -57,8 +57,10 @@ struct Monitor<'e> {
     back_off: BackOff,
     /// A user stops the container: the coming exit is the last.
     stopping: bool,
-    /// Dropped last: whoever gets it next finds everything done.
+    /// Dropped last of what others wait for: whoever gets it next finds everything done.
     _alive: Lock,
+    /// Dropped when nobody waits any more: its end takes the kernel a while.
+    firewall: network::Session,
 }
 
 /// A container that runs.
@@ -153,6 +155,7 @@ fn enter(engine: &Engine, container: Container, lock: Option<Lock>) -> Result<Mo
         back_off: BackOff::new(),
         stopping: false,
         _alive: alive,
+        firewall: network::Session::default(),
     })
 }
 
@@ -204,7 +207,7 @@ impl<'e> Monitor<'e> {
     fn start(&mut self, launch: Launch) -> Result<Live> {
         let ready = process::create(self.engine, &self.container, &launch)?;
         // Between the namespaces and the command: its first look finds its addresses.
-        let network = match network::attach_all(self.engine, &self.container.record, ready.id) {
+        let network = match network::attach_all(self.engine, &self.firewall, &self.container.record, ready.id) {
             Ok(network) => network,
             Err(error) => {
                 ready.abandon();
@@ -227,12 +230,12 @@ impl<'e> Monitor<'e> {
         // before init is ready: `exec` and `cp` believe it, and until the pivot init's root is the host's.
         if let Err(error) = self.container.save_state(self.engine) {
             ready.abandon();
-            network::release(self.engine, &self.container.record);
+            network::release_by(self.engine, &self.firewall, &self.container.record);
             return Err(error);
         }
         let started = ready.start();
         if started.is_err() {
-            network::release(self.engine, &self.container.record);
+            network::release_by(self.engine, &self.firewall, &self.container.record);
         }
         let (process, stdio) = started?;
         let pidfd = process.pidfd.as_fd().try_clone_to_owned().map(kernel::pidfd::PidFd::from);
@@ -396,7 +399,7 @@ impl<'e> Monitor<'e> {
         }
         state.status = Status::Exited;
         self.reread_record();
-        network::release_ports(self.engine, &self.container.record, &mut live.network);
+        network::release_ports(self.engine, &self.firewall, &self.container.record, &mut live.network);
         let restarts = self.restart_is_due(code);
         if restarts {
             let delay = self.back_off.next(monotonic_nanoseconds() - live.since);
@@ -411,7 +414,7 @@ impl<'e> Monitor<'e> {
             self.announce_end(code);
         }
         live.process.clean_up();
-        network::release(self.engine, &self.container.record);
+        network::release_by(self.engine, &self.firewall, &self.container.record);
         code
     }
 

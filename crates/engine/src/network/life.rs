@@ -1,6 +1,6 @@
 //! Connecting containers: all networks at a start, one while it runs, none at its end. An error takes back what was made.
 
-use super::{DEFAULT, Driver, Endpoint, Network, is_meant, ports, sweep};
+use super::{DEFAULT, Driver, Endpoint, Network, Session, is_meant, ports, sweep};
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -24,15 +24,15 @@ pub(crate) struct Held {
 }
 
 /// Connects a container whose first process waits for its command. The files of /etc are completed with its addresses.
-pub(crate) fn attach_all(engine: &Engine, record: &Record, process: ProcessId) -> Result<Held> {
+pub(crate) fn attach_all(engine: &Engine, session: &Session, record: &Record, process: ProcessId) -> Result<Held> {
     if record.options.namespaces.network != Mode::Attached {
         return Ok(Held::default());
     }
     let namespace = namespace::of_process(process.pid, Kind::Network)?;
-    let attached = attach_each(engine, record, &namespace)
+    let attached = attach_each(engine, session, record, &namespace)
         .and_then(|reservations| Ok(Held { reservations, resolver: resolver(engine, record, &namespace)? }));
     if attached.is_err() {
-        release(engine, record);
+        release_by(engine, session, record);
     }
     attached
 }
@@ -45,7 +45,12 @@ fn resolver(engine: &Engine, record: &Record, namespace: &OwnedFd) -> Result<Opt
     Ok(Some(Resolver::open(engine.paths().networks(), record.id.as_str(), namespace.as_fd(), servers)?))
 }
 
-fn attach_each(engine: &Engine, record: &Record, namespace: &OwnedFd) -> Result<Vec<Reservations>> {
+fn attach_each(
+    engine: &Engine,
+    session: &Session,
+    record: &Record,
+    namespace: &OwnedFd,
+) -> Result<Vec<Reservations>> {
     let mut held = Vec::new();
     let mut way_out = None;
     let mut made = Vec::new();
@@ -57,7 +62,8 @@ fn attach_each(engine: &Engine, record: &Record, namespace: &OwnedFd) -> Result<
             way_out = Some(network.id.clone());
         }
         let interface = attachment.interface.clone().unwrap_or_else(|| format!("eth{number}"));
-        let joining = Joining { record, namespace, interface: &interface, is_way_out, publish: &publish };
+        let interface = &interface;
+        let joining = Joining { session, record, namespace, interface, is_way_out, publish: &publish };
         let (endpoint, reservations) = attach(engine, &network, attachment, &joining)?;
         made.push((network, endpoint));
         held.push(reservations);
@@ -67,6 +73,7 @@ fn attach_each(engine: &Engine, record: &Record, namespace: &OwnedFd) -> Result<
 }
 
 struct Joining<'a> {
+    session: &'a Session,
     record: &'a Record,
     namespace: &'a OwnedFd,
     interface: &'a str,
@@ -94,11 +101,11 @@ fn attach(
         is_default_route: joining.is_way_out,
         publish: joining.publish,
     };
-    let result = match endpoint::attach(&places, network, &request) {
+    let result = match endpoint::attach(joining.session, &places, network, &request) {
         // Perhaps those that were killed have what we need.
         Err(net::Error::Exhausted(_) | net::Error::Conflict(_)) => {
             sweep(engine, network)?;
-            endpoint::attach(&places, network, &request)
+            endpoint::attach(joining.session, &places, network, &request)
         }
         result => result,
     };
@@ -148,23 +155,28 @@ pub(crate) fn adopt(engine: &Engine, container: &Container, process: ProcessId) 
 
 /// Disconnects a container from everything. What cannot be taken away now is swept later, when it is in somebody's way.
 pub(crate) fn release(engine: &Engine, record: &Record) {
+    release_by(engine, &Session::default(), record);
+}
+
+/// As `release`, for whoever has a session already.
+pub(crate) fn release_by(engine: &Engine, session: &Session, record: &Record) {
     let places = engine.paths().networks();
     for attachment in &record.options.networking.attachments {
         if let Ok(network) = net::network::find(&places, &attachment.network) {
-            let _ = endpoint::detach(&places, &network, record.id.as_str());
+            let _ = endpoint::detach(session, &places, &network, record.id.as_str());
         }
     }
 }
 
 /// Gives published ports back as soon as the container has ended: whoever sees its end may use them.
-pub(crate) fn release_ports(engine: &Engine, record: &Record, held: &mut Held) {
+pub(crate) fn release_ports(engine: &Engine, session: &Session, record: &Record, held: &mut Held) {
     if record.options.networking.publish.is_empty() && !record.options.networking.publish_all {
         return;
     }
     let places = engine.paths().networks();
     for attachment in &record.options.networking.attachments {
         if let Ok(network) = net::network::find(&places, &attachment.network) {
-            let _ = endpoint::unpublish(&places, &network, record.id.as_str());
+            let _ = endpoint::unpublish(session, &places, &network, record.id.as_str());
         }
     }
     // The rules first: with the sockets gone the ports are others'.
@@ -209,12 +221,13 @@ pub fn connect(engine: &Engine, container: &Container, attachment: Attachment) -
         let (container, network) = (now.name(), network.name);
         return Err(Error::Conflict(format!("endpoint with name {container} already exists in network {network}")));
     }
+    let session = Session::default();
     if let Some(process) = now.process() {
-        connect_now(engine, &now, process, &network, &attachment)?;
+        connect_now(engine, &session, &now, process, &network, &attachment)?;
     }
     now.record.options.networking.attachments.push(Attachment { network: network.name.clone(), ..attachment });
     if let Err(error) = now.save(engine) {
-        let _ = endpoint::detach(&engine.paths().networks(), &network, now.id().as_str());
+        let _ = endpoint::detach(&session, &engine.paths().networks(), &network, now.id().as_str());
         return Err(error);
     }
     refresh_hosts(engine, &now)
@@ -222,6 +235,7 @@ pub fn connect(engine: &Engine, container: &Container, attachment: Attachment) -
 
 fn connect_now(
     engine: &Engine,
+    session: &Session,
     container: &Container,
     process: ProcessId,
     network: &Network,
@@ -233,7 +247,8 @@ fn connect_now(
     let free = (0..).map(|number| format!("eth{number}")).find(|name| !taken(name)).unwrap_or_default();
     let is_way_out = !network.internal && others.iter().all(|(other, _)| other.internal);
     let interface = attachment.interface.as_deref().unwrap_or(&free);
-    let joining = Joining { record: &container.record, namespace: &namespace, interface, is_way_out, publish: &[] };
+    let record = &container.record;
+    let joining = Joining { session, record, namespace: &namespace, interface, is_way_out, publish: &[] };
     attach(engine, network, attachment, &joining).map(drop)
 }
 
@@ -258,14 +273,15 @@ pub fn disconnect(engine: &Engine, container: &Container, network: &str) -> Resu
     let left = endpoint::read(&places, &network, now.id().as_str())?;
     if let (Some(process), Some(left)) = (now.process(), &left) {
         let namespace = namespace::of_process(process.pid, Kind::Network)?;
+        let session = Session::default();
         endpoint::remove_inside(left, namespace.as_fd())?;
-        endpoint::detach(&places, &network, now.id().as_str())?;
+        endpoint::detach(&session, &places, &network, now.id().as_str())?;
         let mut others = connected(engine, &now)?;
         if let Some((way_out, endpoint)) = others.iter_mut().find(|(other, _)| !other.internal) {
             endpoint::make_default_route(way_out, endpoint, namespace.as_fd())?;
             if way_out.driver == Driver::Bridge && !left.published.is_empty() {
                 endpoint.published.clone_from(&left.published);
-                endpoint::publish(&places, endpoint)?;
+                endpoint::publish(&session, &places, endpoint)?;
             }
         }
     }

@@ -14,6 +14,7 @@ use kernel::epoll::{Epoll, Interest};
 use kernel::netlink::{Socket, within};
 use kernel::nftables::expression::{Expression as E, Meta, Payload};
 use kernel::nftables::{Base, Family, Hook, Table, Transaction};
+use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -203,14 +204,26 @@ pub fn any(like: IpAddr) -> SocketAddr {
     }
 }
 
-/// In the namespace that the thread is in: 127.0.0.11:53 is where the two sockets are. Once more is no error, for a
-/// monitor that takes over.
+/// In the namespace that the thread is in: 127.0.0.11:53 is where the two sockets are. A monitor that takes over replaces
+/// what the one before has made; not the first, since closing the socket after a deletion takes the kernel some 10 ms.
 fn redirect(udp: u16, tcp: u16) -> kernel::Result<()> {
     let table = Table { family: Family::Ipv4, name: "brig-dns" };
-    let mut change = Transaction::new();
-    change.add_table(table);
-    change.delete_table(table);
-    change.add_table(table);
+    let socket = Socket::netfilter()?;
+    let mut new = Transaction::new();
+    new.add_new_table(table);
+    redirections(&mut new, table, udp, tcp);
+    match new.commit(&socket) {
+        Err(error) if error.errno == Errno::EXIST => {}
+        result => return result,
+    }
+    let mut other = Transaction::new();
+    other.delete_table(table);
+    other.add_table(table);
+    redirections(&mut other, table, udp, tcp);
+    other.commit(&socket)
+}
+
+fn redirections(change: &mut Transaction, table: Table<'_>, udp: u16, tcp: u16) {
     change.add_base_chain(table, "output", Base { kind: "nat", hook: Hook::Output, priority: -100 });
     for (protocol, port) in [(17u8, udp), (6, tcp)] {
         let address = ADDRESS.octets();
@@ -228,5 +241,4 @@ fn redirect(udp: u16, tcp: u16) -> kernel::Result<()> {
         ];
         change.add_rule(table, "output", &rule);
     }
-    change.commit(&Socket::netfilter()?)
 }

@@ -4,6 +4,7 @@ use super::message::{Question, TYPE_A, TYPE_AAAA};
 use super::tcp::{put_message, take_message};
 use super::*;
 use crate::endpoint::{Request, attach};
+use crate::firewall::Session;
 use crate::network;
 use crate::places::Places;
 use crate::testing::{TempDir, container, on_new_host};
@@ -36,6 +37,11 @@ fn questions() {
     let mut response = query("a", TYPE_A);
     response[2] = 0x80;
     assert_eq!(Question::parse(&response), None);
+    let [longest, longer] =
+        [49, 50].map(|last| [&"a".repeat(50); 4].map(String::as_str).join(".") + "." + &"b".repeat(last));
+    let addresses = [std::net::IpAddr::from([0; 16]); 20];
+    assert!(Question::parse(&query(&longest, TYPE_AAAA)).unwrap().addresses(&addresses).len() <= 512);
+    assert_eq!(Question::parse(&query(&longer, TYPE_AAAA)), None, "no name is that long");
     let answer = question.addresses(&["10.0.0.1".parse().unwrap()]);
     assert_eq!((&answer[..2], answer[7], &answer[answer.len() - 4..]), (&[0x12, 0x34][..], 1, &[10, 0, 0, 1][..]));
 }
@@ -111,7 +117,7 @@ fn containers_find_each_other_and_the_rest_is_sent_on() {
                 is_default_route: true,
                 publish: &[],
             };
-            let endpoint = attach(&places, &network, &request).unwrap().0;
+            let endpoint = attach(&Session::default(), &places, &network, &request).unwrap().0;
             (namespace, endpoint)
         };
         let (inside, own) = join(1, &["one1"]);
@@ -153,7 +159,7 @@ fn containers_find_each_other_and_the_rest_is_sent_on() {
         // One that comes later is found at once, one that goes is not.
         let (_third, late) = join(3, &["late"]);
         assert!(ends_with(&ask(&inside, &mut resolver, &query("late", TYPE_A)), &late.ipv4.unwrap().octets()));
-        crate::endpoint::detach(&places, &network, &late.container).unwrap();
+        crate::endpoint::detach(&Session::default(), &places, &network, &late.container).unwrap();
         assert!(ends_with(&ask(&inside, &mut resolver, &query("late", TYPE_A)), &[192, 0, 2, 9]));
         // TCP, two questions over one connection, one of ours and one for outside.
         let mut stream = within(&inside, || Ok(TcpStream::connect((ADDRESS, 53)).unwrap())).unwrap();

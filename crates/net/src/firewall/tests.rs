@@ -76,7 +76,7 @@ impl Host {
             is_default_route: true,
             publish,
         };
-        let (endpoint, held) = attach(&self.places, network, &request).unwrap();
+        let (endpoint, held) = attach(&Session::default(), &self.places, network, &request).unwrap();
         serve(&namespace, 80);
         (namespace, endpoint, held)
     }
@@ -147,12 +147,12 @@ fn who_reaches_whom() {
         change.delete_table(Tables::named(&name).bridge);
         change.commit(&Socket::netfilter().unwrap()).unwrap();
         assert!(!is_present(&host.places).unwrap());
-        rebuild(&host.places).unwrap();
+        rebuild(&Session::default(), &host.places).unwrap();
         assert_eq!(ask(Some(&outside), "192.0.2.1:8080").as_deref(), Some("192.0.2.2"));
         // The end.
-        detach(&host.places, &one, &a_end.container).unwrap();
+        detach(&Session::default(), &host.places, &one, &a_end.container).unwrap();
         assert_eq!(ask(Some(&outside), "192.0.2.1:8080"), None);
-        detach(&host.places, &one, &a_end.container).unwrap();
+        detach(&Session::default(), &host.places, &one, &a_end.container).unwrap();
     });
 }
 
@@ -243,7 +243,7 @@ fn errors_leave_nothing() {
             publish: &[publish(8080)],
         };
         let places = &host.places;
-        let error = |request: &Request<'_>| attach(places, &one, request).unwrap_err().to_string();
+        let error = |request: &Request<'_>| attach(&Session::default(), places, &one, request).unwrap_err().to_string();
         assert!(error(&request).contains("port is already allocated"));
         assert!(error(&Request { ipv4: a_end.ipv4, publish: &[], ..request.clone() }).contains("in use"));
         let elsewhere = Some("10.99.99.99".parse().unwrap());
@@ -258,7 +258,7 @@ fn errors_leave_nothing() {
             let id: String = id.chars().rev().collect();
             crate::addresses::Table::of(&places.of_network(&one.id)).take(&id, 2..=254, |_| false).unwrap();
         }
-        assert!(matches!(attach(places, &one, &Request { publish: &[], ..request }), Err(crate::Error::Exhausted(_))));
+        assert!(matches!(attach(&Session::default(), places, &one, &Request { publish: &[], ..request }), Err(crate::Error::Exhausted(_))));
     });
 }
 
