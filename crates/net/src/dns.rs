@@ -3,7 +3,7 @@
 //! endpoints, so it has no state that could be stale, and sends everything else to the host's resolvers.
 
 mod configuration;
-mod message;
+pub mod message;
 mod names;
 mod resolver;
 mod tcp;

@@ -8,6 +8,8 @@ pub const TYPE_PTR: u16 = 12;
 pub const TYPE_AAAA: u16 = 28;
 const CLASS_IN: u16 = 1;
 const HEADER_BYTES: usize = 12;
+/// Of a name with the lengths of its labels (RFC 1035, 2.3.4), but for the last, which is none.
+const NAME_BYTES_MAX: usize = 254;
 /// So that an answer fits into 512 bytes whatever the name is.
 const ANSWERS_MAX: usize = 8;
 /// Seconds; short, because containers come and go.
@@ -44,7 +46,7 @@ impl Question {
                 break;
             }
             // Above 63 it is a pointer, which a question has no use for.
-            if length > 63 || name.len() > 255 {
+            if length > 63 || at + length - HEADER_BYTES > NAME_BYTES_MAX {
                 return None;
             }
             let label = bytes.get(at..at + length)?;
