@@ -3,6 +3,7 @@
 //! files of their own, nftables in [`crate::nftables`]. A socket belongs to the network namespace it was made in.
 
 mod address;
+mod conntrack;
 mod link;
 pub(crate) mod message;
 mod moving;

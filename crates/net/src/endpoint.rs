@@ -5,11 +5,11 @@
 use crate::addresses::{PLACES_MAX, Table};
 use crate::bridge::{self, needs_kernel};
 use crate::error::{Error, Result};
+use crate::file;
+use crate::firewall::{self, Session};
 use crate::network::{Driver, Network, Pool};
 use crate::places::Places;
 use crate::ports::{self, Publish, Published, Reservations};
-use crate::file;
-use crate::firewall::{self, Session};
 use kernel::lock::Lock;
 use kernel::netlink::{Batch, Mac, Socket, Veth, Virtual, VirtualKind};
 use rustix::io::Errno;
@@ -126,6 +126,7 @@ fn make(
             drop(lock);
             firewall::rebuild(session, places)?;
         }
+        firewall::forget_flows(session, &endpoint);
     }
     Ok((endpoint, reservations))
 }
@@ -445,6 +446,7 @@ pub fn publish(session: &Session, places: &Places, endpoint: &Endpoint) -> Resul
         drop(lock);
         firewall::rebuild(session, places)?;
     }
+    firewall::forget_flows(session, endpoint);
     Ok(())
 }
 

@@ -8,15 +8,16 @@ mod tests;
 
 use crate::endpoint::{self, Endpoint};
 use crate::error::Result;
+use crate::file;
 use crate::network::{self, Driver};
 use crate::places::Places;
-use crate::{file, ports::Published};
+use crate::ports::{Protocol, Published};
 use kernel::lock::Lock;
 use kernel::netlink::Socket;
 use kernel::nftables::{Element, Family, Table, Transaction, Value, interface_key, key};
 use rustix::io::Errno;
 use std::cell::{Cell, OnceCell};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The two tables of a place.
 struct Tables<'a> {
@@ -40,15 +41,18 @@ pub struct Session {
 }
 
 impl Session {
-    fn commit(&self, change: Transaction) -> kernel::Result<()> {
-        let socket = match self.socket.get() {
-            Some(socket) => socket,
+    fn socket(&self) -> kernel::Result<&Socket> {
+        match self.socket.get() {
+            Some(socket) => Ok(socket),
             None => {
                 let new = Socket::netfilter()?;
-                self.socket.get_or_init(|| new)
+                Ok(self.socket.get_or_init(|| new))
             }
-        };
-        change.commit(socket)
+        }
+    }
+
+    fn commit(&self, change: Transaction) -> kernel::Result<()> {
+        change.commit(self.socket()?)
     }
 
     /// As `commit`, for changes that take something away.
@@ -87,7 +91,9 @@ pub(crate) fn add(session: &Session, places: &Places, endpoint: &Endpoint) -> Re
 pub(crate) fn remove(session: &Session, places: &Places, endpoint: &Endpoint) -> Result<()> {
     let name = places.table();
     let tables = Tables::named(&name);
-    remove_each(session, &elements(&tables, endpoint))
+    remove_each(session, &elements(&tables, endpoint))?;
+    forget_flows(session, endpoint);
+    Ok(())
 }
 
 /// As `remove`, its published ports only.
@@ -96,7 +102,19 @@ pub(crate) fn remove_ports(session: &Session, places: &Places, endpoint: &Endpoi
     let tables = Tables::named(&name);
     let mut elements = elements(&tables, endpoint);
     elements.retain(|(table, ..)| *table == tables.inet);
-    remove_each(session, &elements)
+    remove_each(session, &elements)?;
+    forget_flows(session, endpoint);
+    Ok(())
+}
+
+/// Clients of UDP that go on sending are translated as when they began: to a container that is gone, or not at all. To
+/// be called when rules about its published ports have changed. Where the kernel cannot, they are forgotten after 30 to
+/// 120 seconds without a packet.
+pub(crate) fn forget_flows(session: &Session, endpoint: &Endpoint) {
+    let Ok(socket) = session.socket() else { return };
+    for one in endpoint.published.iter().filter(|one| one.protocol == Protocol::Udp) {
+        let _ = socket.forget_flows(one.protocol.number(), SocketAddr::new(one.host_address, one.host_port));
+    }
 }
 
 fn remove_each(session: &Session, elements: &[(Table<'_>, &'static str, Vec<Element>)]) -> Result<()> {

@@ -258,7 +258,10 @@ fn errors_leave_nothing() {
             let id: String = id.chars().rev().collect();
             crate::addresses::Table::of(&places.of_network(&one.id)).take(&id, 2..=254, |_| false).unwrap();
         }
-        assert!(matches!(attach(&Session::default(), places, &one, &Request { publish: &[], ..request }), Err(crate::Error::Exhausted(_))));
+        assert!(matches!(
+            attach(&Session::default(), places, &one, &Request { publish: &[], ..request }),
+            Err(crate::Error::Exhausted(_))
+        ));
     });
 }
 

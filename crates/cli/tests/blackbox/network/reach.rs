@@ -4,6 +4,7 @@
 use std::thread;
 
 use super::host::{Host, Place, Protocol};
+use crate::harness::process::wait_until;
 
 const BOTH: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
 
@@ -138,4 +139,28 @@ fn who_reaches_whom_and_as_whom() {
         }
     });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_client_of_udp_that_goes_on_talking_reaches_the_next_container() {
+    let host = Host::new();
+    let outside = Place::new();
+    host.place().cable("lan", &["192.0.2.1/24"], &outside, &["192.0.2.2/24"]);
+    host.ok("network create lab");
+    let client = outside.within(|| std::net::UdpSocket::bind("192.0.2.2:4000")).expect("a free port");
+    client.connect("192.0.2.1:8080").expect("an address");
+    client.set_read_timeout(Some(std::time::Duration::from_millis(100))).expect("a socket");
+    let answers = || {
+        let _ = client.send(b"?");
+        let mut buffer = [0; 64];
+        client.recv(&mut buffer).ok().map(|length| String::from_utf8_lossy(&buffer[..length]).into_owned())
+    };
+    for name in ["one", "two"] {
+        // The port comes with another address each time; between the two there is none, and the client goes on.
+        let _ = answers();
+        let server = host.idle(name, "--network lab -p 8080:80/udp").answer(80);
+        assert_eq!(wait_until(&format!("an answer of {name}"), answers), "192.0.2.2");
+        host.ok(&format!("stop -t 0 {name}"));
+        drop(server);
+    }
 }
