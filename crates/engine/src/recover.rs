@@ -111,9 +111,8 @@ pub fn sweep(engine: &Engine) {
             continue;
         }
         // Makers and removers hold the lock of the directory; a monitor that removes its container has its own, which
-        // nobody takes any more once the container is hidden. Looked for first: asking would make it, on a full disk too.
-        let of_monitor = entry.path().join(monitor::LOCK);
-        if of_monitor.exists() && !matches!(Lock::try_shared(&of_monitor), Ok(Some(_))) {
+        // nobody takes any more once the container is hidden.
+        if !matches!(Lock::is_held(&entry.path().join(monitor::LOCK)), Ok(false)) {
             continue;
         }
         let Ok(Some(_lock)) = Lock::try_exclusive(&entry.path().join("lock")) else { continue };

@@ -127,16 +127,18 @@ pub fn keep_only(stdio: [BorrowedFd<'_>; 3], preserved: u32, others: &[BorrowedF
 /// How many descriptors beside the streams [`keep_only`] keeps.
 pub const OTHERS_MAX: usize = 4;
 
-/// True when the calling process has descriptor `number` open.
-pub fn is_open(number: u32) -> bool {
+/// True when whoever executed us has left descriptor `number` open: those of our own are closed by an execve.
+pub fn is_inherited(number: u32) -> bool {
+    let Ok(number) = libc::c_int::try_from(number) else { return false };
     // SAFETY: F_GETFD takes integers only.
-    libc::c_int::try_from(number).is_ok_and(|number| unsafe { libc::fcntl(number, libc::F_GETFD) } >= 0)
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    flags >= 0 && flags & libc::FD_CLOEXEC == 0
 }
 
-/// Descriptor `number`, which whoever executed us has left open, as our own. `None` when it is not open, or one of the
+/// Descriptor `number`, which whoever executed us has left open, as our own. `None` when there is no such one, or for one of the
 /// standard streams. Must be called once for each, and for none that somebody else in this process owns.
 pub fn take(number: u32) -> Option<OwnedFd> {
-    if number < 3 || !is_open(number) {
+    if number < 3 || !is_inherited(number) {
         return None;
     }
     // SAFETY: it is open, and the caller promises that nobody else owns it.

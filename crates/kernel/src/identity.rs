@@ -32,9 +32,9 @@ fn id_of(id: u32) -> rustix::io::Result<u32> {
     if id == u32::MAX { Err(Errno::INVAL) } else { Ok(id) }
 }
 
-/// Permission bits that new files do not get.
-pub fn set_umask(mask: u32) {
-    rustix::process::umask(Mode::from_raw_mode(mask));
+/// Permission bits that new files do not get; the result is those of before.
+pub fn set_umask(mask: u32) -> u32 {
+    rustix::process::umask(Mode::from_raw_mode(mask)).bits()
 }
 
 /// Starts a new session without a controlling terminal. `EPERM` for a process group leader.

@@ -8,6 +8,8 @@ use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+const FLAGS: OFlags = OFlags::RDWR.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+
 /// A held lock; dropping it releases.
 #[derive(Debug)]
 pub struct Lock(OwnedFd);
@@ -28,9 +30,16 @@ impl Lock {
         Lock::unless_held(Lock::take(path, FlockOperation::NonBlockingLockExclusive))
     }
 
-    /// As `try_exclusive`, shared: those who only ask whether somebody holds it exclusively do not disturb each other.
-    pub fn try_shared(path: &Path) -> Result<Option<Lock>> {
-        Lock::unless_held(Lock::take(path, FlockOperation::NonBlockingLockShared))
+    /// Whether somebody holds the lock on `path` exclusively. Those who ask do not disturb each other, and make no file.
+    pub fn is_held(path: &Path) -> Result<bool> {
+        let fd = match openat(CWD, path, FLAGS, Mode::empty()) {
+            Err(Errno::NOENT) => return Ok(false),
+            opened => opened.during_at("open lock", path)?,
+        };
+        match flock(&fd, FlockOperation::NonBlockingLockShared) {
+            Err(Errno::WOULDBLOCK) => Ok(true),
+            tried => tried.map(|()| false).during_at("lock", path),
+        }
     }
 
     fn unless_held(taken: Result<Lock>) -> Result<Option<Lock>> {
@@ -42,8 +51,7 @@ impl Lock {
     }
 
     fn take(path: &Path, operation: FlockOperation) -> Result<Lock> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let fd = openat(CWD, path, flags, Mode::from_raw_mode(0o600)).during_at("open lock", path)?;
+        let fd = openat(CWD, path, FLAGS | OFlags::CREATE, Mode::from_raw_mode(0o600)).during_at("open lock", path)?;
         loop {
             match flock(&fd, operation) {
                 Err(Errno::INTR) => continue,

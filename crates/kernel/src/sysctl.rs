@@ -32,8 +32,14 @@ pub fn namespace_of(name: &str) -> Option<namespace::Kind> {
 }
 
 /// The path below `/proc/sys`. A name may use `/` between its parts, so that a part can hold a dot
-/// (`net/ipv4/conf/eth0.1/forwarding`); whichever separator comes first counts.
-pub fn path_of(name: &str) -> String {
+/// (`net/ipv4/conf/eth0.1/forwarding`); whichever separator comes first counts. `None` for a name with parts that
+/// lead elsewhere than they say (`net/../vm/overcommit_ratio`, CVE-2022-0811): what it belongs to could not be told.
+pub fn path_of(name: &str) -> Option<String> {
+    let path = with_slashes(name);
+    path.split('/').all(|part| !matches!(part, "" | "." | "..")).then_some(path)
+}
+
+fn with_slashes(name: &str) -> String {
     match name.find(['.', '/']) {
         Some(at) if name.as_bytes()[at] == b'.' => {
             // As sysctl(8): with dots as separators, a slash stands for a dot.
@@ -83,9 +89,17 @@ mod tests {
 
     #[test]
     fn separators() {
-        assert_eq!(path_of("net.ipv4.ip_forward"), "net/ipv4/ip_forward");
-        assert_eq!(path_of("net.ipv4.conf.eth0/1.forwarding"), "net/ipv4/conf/eth0.1/forwarding");
-        assert_eq!(path_of("net/ipv4/conf/eth0.1/forwarding"), "net/ipv4/conf/eth0.1/forwarding");
+        let check = |name, expected: Option<&str>| assert_eq!(path_of(name).as_deref(), expected, "{name}");
+        check("net.ipv4.ip_forward", Some("net/ipv4/ip_forward"));
+        check("net.ipv4.conf.eth0/1.forwarding", Some("net/ipv4/conf/eth0.1/forwarding"));
+        check("net/ipv4/conf/eth0.1/forwarding", Some("net/ipv4/conf/eth0.1/forwarding"));
+    }
+
+    #[test]
+    fn a_name_that_leads_elsewhere_has_no_path() {
+        for name in ["net/../vm/overcommit_ratio", "net.//.vm", "fs/mqueue/../../vm/x", "net/./x", "net//x", "/net/x", ""] {
+            assert_eq!(path_of(name), None, "{name}");
+        }
     }
 
     #[test]

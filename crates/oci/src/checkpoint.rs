@@ -54,7 +54,8 @@ pub struct Saving {
 
 /// Saves the container. It has ended then, unless it was to go on.
 pub fn checkpoint(container: &Container, options: &Options, saving: Saving) -> Result<()> {
-    let _lock = container.lock()?;
+    let (container, _lock) = container.lock()?;
+    let container = &container;
     match container.status()? {
         Status::Running | Status::Paused => {}
         status => return Err(invalid(format!("Container cannot be checkpointed in {status} state"))),

@@ -11,17 +11,22 @@ use crate::error::{Error, Result};
 use kernel::cgroup::{Cgroup, Layout};
 use kernel::lock::Lock;
 use kernel::process::ProcessId;
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use spec::Timestamp;
 use spec::runtime::{NamespaceKind, Spec};
 use std::fmt;
+use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-const STATE: &str = "state.json";
+pub(crate) const STATE: &str = "state.json";
 pub(crate) const GATE: &str = "exec.fifo";
+/// For the end of whoever lets the process through. Without waiting: `ENXIO` when nobody reads.
+pub(crate) const GATE_FLAGS: OFlags =
+    OFlags::WRONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 /// In a directory of its own, which is bound into the container.
 pub(crate) const NOTIFY_SOCKET: &str = "notify.sock";
 
@@ -74,7 +79,7 @@ impl fmt::Display for Status {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Container {
     pub(crate) directory: PathBuf,
     pub record: Record,
@@ -103,15 +108,19 @@ impl Container {
         let (path, new) = (self.directory.join(STATE), self.directory.join(".state.json"));
         let text = serde_json::to_vec(&self.record).expect("a record is text and numbers");
         let write = || {
-            std::fs::File::create(&new)?.write_all(&text)?;
+            // Nobody else's business: the environment holds secrets, and engines make `--root` readable by all.
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+            file.write_all(&text)?;
             std::fs::rename(&new, &path)
         };
         write().map_err(|error| Error::file("write", &path, &error))
     }
 
-    /// For whoever changes the container. [`Error::NotFound`] when it was deleted while we waited.
-    pub(crate) fn lock(&self) -> Result<Lock> {
-        lock(&self.directory)
+    /// For whoever changes the container: what it is while we hold its lock, which others may have changed since it was
+    /// opened. [`Error::NotFound`] when it was deleted meanwhile.
+    pub(crate) fn lock(&self) -> Result<(Container, Lock)> {
+        let lock = lock(&self.directory)?;
+        Ok((Container::load(self.id(), self.directory.clone())?, lock))
     }
 
     pub fn id(&self) -> &str {
@@ -130,14 +139,21 @@ impl Container {
             Some(init) if init.is_alive() => {}
             _ => return Ok(Status::Stopped),
         }
-        if self.gate().exists() {
-            return Ok(if self.is_frozen()? { Status::Paused } else { Status::Created });
-        }
-        Ok(if self.is_frozen()? { Status::Paused } else { Status::Running })
+        Ok(match self.is_frozen()? {
+            true => Status::Paused,
+            false if self.waits_at_gate() => Status::Created,
+            false => Status::Running,
+        })
+    }
+
+    /// The first process holds its gate open for reading until it is let through: the name alone may be left over from
+    /// a `start` that was killed.
+    fn waits_at_gate(&self) -> bool {
+        rustix::fs::openat(CWD, self.gate(), GATE_FLAGS, Mode::empty()).is_ok()
     }
 
     fn is_being_made(&self) -> bool {
-        matches!(Lock::try_shared(&self.directory.join("lock")), Ok(None))
+        matches!(Lock::is_held(&self.directory.join("lock")), Ok(true))
     }
 
     fn is_frozen(&self) -> Result<bool> {
@@ -182,7 +198,9 @@ pub(crate) fn state(record: &Record, status: spec::runtime::Status) -> spec::run
         oci_version: spec::runtime::VERSION.to_owned(),
         id: record.id.clone(),
         status,
-        pid: (record.init_process_pid > 0).then_some(record.init_process_pid),
+        // Of one that has stopped, the number may be somebody else's by now.
+        pid: (record.init_process_pid > 0 && status != spec::runtime::Status::Stopped)
+            .then_some(record.init_process_pid),
         bundle: record.bundle.to_string_lossy().into_owned(),
         annotations: record.config.annotations.clone(),
     }

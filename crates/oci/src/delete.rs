@@ -3,20 +3,19 @@
 
 use crate::container::{self, Container, NOTIFY_SOCKET, Status};
 use crate::error::{Error, Result, invalid};
-use crate::kill;
+use crate::{kill, rdt};
 use crate::root::Root;
 use kernel::signal::Signal;
 use runtime::hooks;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How long a killed process may take to end, in seconds.
 const END_SECONDS_MAX: i64 = 10;
 
 /// Deletes a container that is not running.
 pub fn delete(root: &Root, id: &str) -> Result<()> {
-    let container = open(root, id)?;
-    let _lock = container.lock()?;
+    let (container, _lock) = open(root, id)?.lock()?;
     match container.status()? {
         Status::Stopped | Status::Creating => remove(&container),
         Status::Created => {
@@ -35,9 +34,9 @@ pub fn delete_forced(root: &Root, id: &str) -> Result<()> {
         Err(Error::Kernel(_)) => return remove_directory(&root.directory(id)?),
         Err(error) => return Err(error),
     };
-    let _lock = match container.lock() {
+    let (container, _lock) = match container.lock() {
         Err(Error::NotFound) => return Ok(()),
-        lock => lock?,
+        locked => locked?,
     };
     end(&container)?;
     remove(&container)
@@ -87,6 +86,7 @@ pub(crate) fn remove(container: &Container) -> Result<()> {
         }
         cgroup.remove()?;
     }
+    rdt::remove(&container.record)?;
     let mut told = Ok(());
     if let Some(hooks) = &container.record.config.hooks {
         let state = container.state(spec::runtime::Status::Stopped);
@@ -97,8 +97,27 @@ pub(crate) fn remove(container: &Container) -> Result<()> {
     Ok(told?)
 }
 
-/// Only what is ours in it, and never through a directory that somebody else may have mounted something on.
+/// By another name first, which no container can have: whoever finds the name has all of the container, its lock
+/// too, or nothing.
 pub(crate) fn remove_directory(directory: &Path) -> Result<()> {
+    let aside = aside(directory);
+    // Left over from a removal that was killed.
+    empty(&aside)?;
+    match std::fs::rename(directory, &aside) {
+        Ok(()) => empty(&aside),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::file("remove", directory, &error)),
+    }
+}
+
+fn aside(directory: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from("#");
+    name.push(directory.file_name().unwrap_or_default());
+    directory.with_file_name(name)
+}
+
+/// Only what is ours in it, and never through a directory that somebody else may have mounted something on.
+fn empty(directory: &Path) -> Result<()> {
     let failed = |error: &std::io::Error| Error::file("remove", directory, error);
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,

@@ -52,6 +52,8 @@ impl Notifier {
             return Ok(None);
         }
         let path = directory.join(NOTIFY_SOCKET);
+        // Left over from a start that failed.
+        let _ = std::fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).map_err(|error| Error::file("bind", &path, &error))?;
         // The container's users are anybody.
         rustix::fs::chmod(&path, Mode::from_raw_mode(0o777)).during_at("set access rights of", &path)?;

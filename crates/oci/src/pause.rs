@@ -5,7 +5,7 @@ use crate::error::{Result, invalid};
 
 /// All processes stand when this returns.
 pub fn pause(container: &Container) -> Result<()> {
-    let _lock = container.lock()?;
+    let (container, _lock) = container.lock()?;
     match container.status()? {
         Status::Running | Status::Created => Ok(container.cgroup()?.freeze()?),
         status => Err(invalid(format!("container not running or created: {status}"))),
@@ -13,7 +13,7 @@ pub fn pause(container: &Container) -> Result<()> {
 }
 
 pub fn resume(container: &Container) -> Result<()> {
-    let _lock = container.lock()?;
+    let (container, _lock) = container.lock()?;
     match container.status()? {
         Status::Paused => Ok(container.cgroup()?.thaw()?),
         _ => Err(invalid("container not paused")),

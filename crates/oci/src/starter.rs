@@ -1,6 +1,6 @@
 //! A container whose first process waits for its maker's word. The maker hands on the terminal and writes pid files
-//! first; then [`Starter::start`]. If it is dropped, or its owner killed, the process ends by itself, and what is
-//! on disk is taken away here or by `delete --force`.
+//! first; then [`Starter::start`]. If it is dropped, nothing is left of the container; if its owner is killed, the
+//! process ends by itself and what is on disk is taken away by `delete --force`.
 
 use crate::container::Container;
 use crate::delete;
@@ -15,14 +15,15 @@ pub struct Starter {
     container: Container,
     /// Taken by `start`.
     created: Option<Created>,
-    /// Held from the name's reservation until the container runs or waits.
-    lock: Lock,
     warnings: Vec<String>,
+    /// Held from the name's reservation until the container runs or waits. The last one, so that it is dropped when
+    /// everything it guards is in order.
+    _lock: Lock,
 }
 
 impl Starter {
     pub(crate) fn new(container: Container, created: Created, lock: Lock, warnings: Vec<String>) -> Starter {
-        Starter { container, created: Some(created), lock, warnings }
+        Starter { container, created: Some(created), warnings, _lock: lock }
     }
 
     pub fn container(&self) -> &Container {
@@ -53,12 +54,12 @@ impl Starter {
 
     /// Lets the process go: to its program, or to its gate. On an error nothing of the container is left.
     pub fn start(mut self) -> Result<(Container, Running)> {
-        let created = self.created.take().expect("only we take it");
         let waits = self.container.gate().exists();
+        let created = self.created.take().expect("only we take it");
         let running = match created.start() {
             Ok(running) => running,
             Err(error) => {
-                delete::remove(&self.container)?;
+                self.remove();
                 return Err(error.into());
             }
         };
@@ -68,20 +69,24 @@ impl Starter {
                 // Ours to end and to reap; either fails only when it has ended by itself.
                 let _ = running.pidfd.send_signal(9);
                 let _ = running.pidfd.wait();
-                delete::remove(&self.container)?;
+                self.remove();
                 return Err(error.into());
             }
         }
-        let Starter { container, lock, .. } = self;
-        drop(lock);
-        Ok((container, running))
+        Ok((self.container.clone(), running))
     }
 
-    /// Ends the process; nothing of the container is left.
-    pub fn abandon(mut self) -> Result<()> {
+    /// Why the container is not wanted is what counts, and is told; what cannot be taken back the next `delete` tells.
+    fn remove(&self) {
+        let _ = delete::remove(&self.container);
+    }
+}
+
+impl Drop for Starter {
+    fn drop(&mut self) {
         if let Some(created) = self.created.take() {
             created.abandon();
+            self.remove();
         }
-        delete::remove(&self.container)
     }
 }

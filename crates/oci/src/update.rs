@@ -1,18 +1,19 @@
-//! New limits for a container that exists: laid over those it has, written to its cgroup and then to its state. What the
-//! cgroup refuses changes nothing on disk, and the old limits are written again.
+//! New limits for a container that exists: laid over those it has, written to its cgroup, to its class of service and then to
+//! its state. What is refused changes nothing on disk, and the old limits are written again.
 
 use crate::container::{Container, Status};
 use crate::error::{Result, invalid};
-use spec::runtime::{BlockIo, Cpu, Memory, Resources};
+use crate::rdt::{self, Schemas};
+use spec::runtime::{BlockIo, Cpu, Memory, NetworkClass, Resources, WeightDevice};
 
 /// Applies `wanted`; what it leaves out stays.
-pub fn update(container: &mut Container, wanted: &Resources) -> Result<()> {
-    let _lock = container.lock()?;
+pub fn update(container: &Container, wanted: &Resources, schemas: &Schemas) -> Result<()> {
+    let (mut container, _lock) = container.lock()?;
     if container.status()? == Status::Stopped {
         return Err(invalid("container not running"));
     }
-    let mut config = container.record.config.clone();
-    let linux = config.linux.get_or_insert_default();
+    let mut record = container.record.clone();
+    let linux = record.config.linux.get_or_insert_default();
     let resources = linux.resources.get_or_insert_default();
     merge(resources, wanted);
     let merged = resources.clone();
@@ -22,13 +23,22 @@ pub fn update(container: &mut Container, wanted: &Resources) -> Result<()> {
         // All of them: some are told to systemd together with others.
         runtime::systemd::set(&container.record.systemd_unit, &limits(&merged), is_v2)?;
     }
-    if let Err(error) = group.set(&limits(wanted)) {
+    let mut set = || -> Result<()> {
+        group.set(&limits(wanted))?;
+        if schemas.is_empty() { Ok(()) } else { rdt::update(&mut record, schemas, &group.processes()?) }
+    };
+    if let Err(error) = set() {
         let old = container.record.config.linux.as_ref().and_then(|linux| linux.resources.as_ref());
+        let old = old.map(limits).unwrap_or_default();
         // The first error is the one to tell; what cannot be written back was not changed either.
-        let _ = group.set(&old.map(limits).unwrap_or_default());
-        return Err(error.into());
+        let _ = group.set(&old);
+        if !container.record.systemd_unit.is_empty() {
+            let is_v2 = matches!(group, kernel::cgroup::Cgroup::V2(_));
+            let _ = runtime::systemd::set(&container.record.systemd_unit, &old, is_v2);
+        }
+        return Err(error);
     }
-    container.record.config = config;
+    container.record = record;
     container.save()
 }
 
@@ -50,6 +60,11 @@ fn merge(old: &mut Resources, new: &Resources) {
     if let Some(io) = &new.block_io {
         merge_block_io(old.block_io.get_or_insert_default(), io);
     }
+    if let Some(network) = &new.network {
+        merge_network(old.network.get_or_insert_default(), network);
+    }
+    merge_list(&mut old.hugepage_limits, &new.hugepage_limits, |a, b| a.page_size == b.page_size);
+    old.rdma.extend(new.rdma.iter().map(|(device, limits)| (device.clone(), limits.clone())));
     old.unified.extend(new.unified.iter().map(|(file, value)| (file.clone(), value.clone())));
 }
 
@@ -64,7 +79,9 @@ fn merge_memory(old: &mut Memory, new: &Memory) {
     over(&mut old.limit, &new.limit);
     over(&mut old.reservation, &new.reservation);
     over(&mut old.swap, &new.swap);
+    over(&mut old.kernel_tcp, &new.kernel_tcp);
     over(&mut old.swappiness, &new.swappiness);
+    over(&mut old.use_hierarchy, &new.use_hierarchy);
     over(&mut old.disable_oom_killer, &new.disable_oom_killer);
     over(&mut old.check_before_update, &new.check_before_update);
 }
@@ -87,6 +104,8 @@ fn merge_cpu(old: &mut Cpu, new: &Cpu) {
 fn merge_block_io(old: &mut BlockIo, new: &BlockIo) {
     over(&mut old.weight, &new.weight);
     over(&mut old.leaf_weight, &new.leaf_weight);
+    let same = |a: &WeightDevice, b: &WeightDevice| (a.major, a.minor) == (b.major, b.minor);
+    merge_list(&mut old.weight_device, &new.weight_device, same);
     let lists = [
         (&mut old.throttle_read_bps_device, &new.throttle_read_bps_device),
         (&mut old.throttle_write_bps_device, &new.throttle_write_bps_device),
@@ -94,8 +113,39 @@ fn merge_block_io(old: &mut BlockIo, new: &BlockIo) {
         (&mut old.throttle_write_iops_device, &new.throttle_write_iops_device),
     ];
     for (old, new) in lists {
-        if !new.is_empty() {
-            old.clone_from(new);
-        }
+        merge_list(old, new, |a, b| (a.major, a.minor) == (b.major, b.minor));
+    }
+}
+
+fn merge_network(old: &mut NetworkClass, new: &NetworkClass) {
+    over(&mut old.class_id, &new.class_id);
+    merge_list(&mut old.priorities, &new.priorities, |a, b| a.name == b.name);
+}
+
+/// The cgroup keeps what it has for everything that `new` does not name.
+fn merge_list<T: Clone>(old: &mut Vec<T>, new: &[T], is_same: impl Fn(&T, &T) -> bool) {
+    old.retain(|one| !new.iter().any(|other| is_same(one, other)));
+    old.extend_from_slice(new);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spec::runtime::HugepageLimit;
+
+    #[test]
+    fn what_is_not_named_stays() {
+        let page = |size: &str, limit| HugepageLimit { page_size: size.to_owned(), limit };
+        let memory = |limit, kernel_tcp| Some(Memory { limit, kernel_tcp, ..Memory::default() });
+        let mut old = Resources {
+            memory: memory(Some(1), Some(2)),
+            hugepage_limits: vec![page("2MB", 1), page("1GB", 2)],
+            ..Resources::default()
+        };
+        let new =
+            Resources { memory: memory(Some(3), None), hugepage_limits: vec![page("2MB", 4)], ..Resources::default() };
+        merge(&mut old, &new);
+        assert_eq!(old.memory, memory(Some(3), Some(2)));
+        assert_eq!(old.hugepage_limits, [page("1GB", 2), page("2MB", 4)]);
     }
 }

@@ -292,7 +292,9 @@ fn check_names(spec: &Spec, namespaces: &Namespaces) -> Result<()> {
 fn sysctls<'a>(linux: &'a Linux, namespaces: &Namespaces) -> Result<Vec<(String, &'a str)>> {
     let mut paths = Vec::with_capacity(linux.sysctl.len());
     for (name, value) in &linux.sysctl {
-        let path = sysctl::path_of(name);
+        let Some(path) = sysctl::path_of(name) else {
+            return Err(invalid(format!("sysctl {name:?} is no name of a parameter: it leads elsewhere than it says")));
+        };
         match sysctl::namespace_of(&path.replace('/', ".")) {
             Some(kind) if namespaces.differs_from_own(kind)? => paths.push((path, value.as_str())),
             Some(kind) => {
@@ -351,6 +353,8 @@ fn root_propagation(linux: &Linux) -> Result<(Propagation, bool)> {
 fn bind_rootfs(path: &Path, linux: Option<&Linux>) -> Result<Mount> {
     let (wanted, _) = linux.map_or(Ok((Propagation::Private, true)), root_propagation)?;
     let now = match wanted {
+    // As runc: an empty profile is none.
+    let profile = profile.filter(|profile| !profile.is_empty());
         Propagation::Slave | Propagation::Shared => Propagation::Slave,
         Propagation::Private | Propagation::Unbindable => Propagation::Private,
     };

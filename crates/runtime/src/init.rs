@@ -78,10 +78,12 @@ fn set_up(plan: &Plan<'_>, socket: &Socket) -> Result<Infallible, process::Failu
     join_namespaces(plan)?;
     set_names(plan)?;
     // 7. The tree, with exact permissions.
-    identity::set_umask(0);
+    let umask = identity::set_umask(0);
     let root = Root::open(plan.mount_point)?;
     let terminal = fill_root(plan, &root, socket)?;
-    // With the tree complete and the host's programs still in reach: some hooks change the one with the other.
+    // With the tree complete and the host's programs still in reach: some hooks change the one with the other. What
+    // they make is the caller's.
+    identity::set_umask(umask);
     plan.ending.hooks_before_pivot(&root, socket)?;
     // 8. Read-only when nothing is left to create in it, and then there is only this tree.
     if plan.read_only_root {

@@ -6,6 +6,7 @@ use crate::sync::{self, Message};
 use kernel::clone::{self, Child, Options};
 use kernel::namespace::{self, Kind};
 use kernel::pidfd::PidFd;
+use kernel::prctl;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// Clones `child`, inside the pid namespace `pid_namespace` (a namespace file or a pidfd) if one is given.
@@ -62,6 +63,9 @@ pub(crate) fn spawn_through(
 }
 
 fn join_and_clone(joined: &[(Kind, OwnedFd)], options: Options<'_>, child: impl FnOnce() -> i32) -> Result<Child> {
+    // Before we, or the child, are seen by a container that shares these namespaces with us: its user namespace may give
+    // it the right to look into us, who are still root of the host with all of its files (CVE-2016-9962).
+    prctl::forbid_inspection()?;
     // What is the host's, or anybody's else, can be joined only with our rights of now; what belongs to the user
     // namespace, perhaps only with those that it gives.
     let (user, mut later): (Vec<_>, Vec<_>) = joined.iter().partition(|(kind, _)| *kind == Kind::User);

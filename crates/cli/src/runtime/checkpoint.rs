@@ -49,13 +49,14 @@ pub fn restore(context: &Context, parsed: &Parsed) -> Outcome {
     let (container, running) =
         oci::restore::restore(&context.root, parsed.first(), &bundle, spec, &options, &restoring)?;
     if let Err(failure) = handover.deliver(running.pid, &running.pidfd, running.console.as_ref()) {
-        oci::delete::delete_forced(&context.root, container.id())?;
+        // The first failure is the one to tell.
+        let _ = oci::delete::delete_forced(&context.root, container.id());
         return Err(failure);
     }
     let Some(foreground) = foreground else { return Ok(0) };
-    let code = foreground.wait(&running)?;
-    oci::delete::delete_forced(&context.root, container.id())?;
-    Ok(code)
+    let ended = foreground.wait(&running);
+    let removed = oci::delete::delete_forced(&context.root, container.id());
+    ended.and_then(|code| Ok(removed.map(|()| code)?))
 }
 
 /// What both have; paths are from where we were called.

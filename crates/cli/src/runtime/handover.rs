@@ -93,7 +93,7 @@ pub fn stdio(terminal: bool, size: Option<(u16, u16)>) -> Result<Stdio, Failure>
 }
 
 /// How many descriptors from 3 on the program gets: those of LISTEN_FDS (sd_listen_fds(3)), which `environment` then
-/// tells it of, and those asked for. To be called before anything of ours is opened, which could pass for one.
+/// tells it of, and those asked for.
 pub fn preserved(parsed: &Parsed, environment: &mut Vec<String>) -> Result<u32, Failure> {
     let listening = listening();
     if listening > 0 {
@@ -102,7 +102,7 @@ pub fn preserved(parsed: &Parsed, environment: &mut Vec<String>) -> Result<u32, 
     }
     let asked = u32::try_from(parsed.number("preserve-fds")).unwrap_or(0);
     for index in 0..asked {
-        if !kernel::exec::is_open(3 + listening + index) {
+        if !kernel::exec::is_inherited(3 + listening + index) {
             let text = format!("unable to stat preserved-fd {index} (of {asked}): no such file or directory");
             return Err(Failure::new(text));
         }
@@ -114,7 +114,7 @@ pub fn preserved(parsed: &Parsed, environment: &mut Vec<String>) -> Result<u32, 
 fn listening() -> u32 {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
     match (number("LISTEN_PID"), number("LISTEN_FDS")) {
-        (Some(pid), Some(count)) if pid == std::process::id() && (0..count).all(|n| kernel::exec::is_open(3 + n)) => {
+        (Some(pid), Some(count)) if pid == std::process::id() && (0..count).all(|n| kernel::exec::is_inherited(3 + n)) => {
             count
         }
         _ => 0,

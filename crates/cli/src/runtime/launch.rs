@@ -44,17 +44,24 @@ pub fn run(context: &Context, parsed: &Parsed) -> Outcome {
         let starter = make(context, parsed, spec, &bundle, Begin::AtOnce, preserved)?;
         let notifier = notifier(starter.container())?;
         let (container, running) = let_go(starter, &handover)?;
-        if let Some(notifier) = notifier {
-            // Beside the relay. It ends with the container, and is reaped with its orphans.
-            kernel::clone::fork(|| i32::from(notifier.forward(&container).is_err()))?;
+        let ended = attend(foreground, &container, &running, notifier);
+        if !parsed.switch("keep") || ended.is_err() {
+            let removed = oci::delete::delete_forced(&context.root, container.id());
+            // If it ended badly, that is what counts.
+            return ended.and_then(|code| Ok(removed.map(|()| code)?));
         }
-        let code = foreground.wait(&running)?;
-        if !parsed.switch("keep") {
-            oci::delete::delete_forced(&context.root, container.id())?;
-        }
-        Ok(code)
+        ended
     };
     ran().map_err(|failure: Failure| failure.within(&format!("{} run failed", context.program)))
+}
+
+/// Until the container's end; its exit code.
+fn attend(foreground: Foreground, container: &Container, running: &Running, notifier: Option<Notifier>) -> Outcome {
+    if let Some(notifier) = notifier {
+        // Beside the relay. It ends with the container, and is reaped with its orphans.
+        kernel::clone::fork(|| i32::from(notifier.forward(container).is_err()))?;
+    }
+    foreground.wait(running)
 }
 
 /// The container's end of NOTIFY_SOCKET, if we were given one.
@@ -124,10 +131,7 @@ fn start_failure(error: &oci::Error) -> Failure {
 }
 
 fn let_go(starter: Starter, handover: &Handover) -> Result<(Container, Running), Failure> {
-    if let Err(failure) = handover.deliver(starter.pid(), starter.pidfd(), starter.console()) {
-        starter.abandon()?;
-        return Err(failure);
-    }
+    handover.deliver(starter.pid(), starter.pidfd(), starter.console())?;
     starter.start().map_err(|error| exec_failure(&error))
 }
 

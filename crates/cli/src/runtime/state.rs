@@ -40,6 +40,8 @@ pub fn state(context: &Context, parsed: &Parsed) -> Outcome {
 
 pub fn start(context: &Context, parsed: &Parsed) -> Outcome {
     let container = context.root.open(parsed.first())?;
+    // First: the socket of one that runs is in use.
+    oci::start::check(&container)?;
     let notifier = launch::notifier(&container)?;
     oci::start::start(&container)?;
     notifier.map_or(Ok(()), |notifier| notifier.forward(&container))?;

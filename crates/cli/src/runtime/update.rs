@@ -4,6 +4,7 @@ use crate::runtime::Context;
 use crate::runtime::failure::{Failure, Outcome};
 use crate::runtime::parse::Parsed;
 use ::spec::runtime::{BlockIo, Cpu, Memory, Pids, Resources};
+use oci::rdt::Schemas;
 use std::io::Read;
 use std::str::FromStr;
 
@@ -11,7 +12,7 @@ use std::str::FromStr;
 const GONE: [&str; 2] = ["kernel-memory", "kernel-memory-tcp"];
 
 pub fn update(context: &Context, parsed: &Parsed) -> Outcome {
-    let mut container = context.root.open(parsed.first())?;
+    let container = context.root.open(parsed.first())?;
     let wanted = match parsed.text("resources") {
         Some(path) => from_file(path)?,
         None => from_flags(parsed)?,
@@ -19,7 +20,9 @@ pub fn update(context: &Context, parsed: &Parsed) -> Outcome {
     for name in GONE.iter().filter(|name| parsed.text(name).is_some()) {
         context.log.warning(&format!("--{name} has no effect: the kernel has no such limit"));
     }
-    oci::update::update(&mut container, &wanted)?;
+    let text = |name: &str| parsed.text(name).unwrap_or_default().to_owned();
+    let schemas = Schemas { l3_cache: text("l3-cache-schema"), memory_bandwidth: text("mem-bw-schema") };
+    oci::update::update(&container, &wanted, &schemas)?;
     Ok(0)
 }
 
@@ -34,9 +37,6 @@ fn from_file(path: &str) -> Result<Resources, Failure> {
 }
 
 fn from_flags(parsed: &Parsed) -> Result<Resources, Failure> {
-    if parsed.text("l3-cache-schema").is_some() || parsed.text("mem-bw-schema").is_some() {
-        return Err(Failure::new("Intel RDT: schemas of a running container cannot be changed by this version"));
-    }
     let weight = parsed.text("blkio-weight").map(|_| parsed.number("blkio-weight"));
     let weight = weight.filter(|weight| *weight != 0).map(u16::try_from).transpose();
     let text = |name: &str| parsed.text(name).unwrap_or_default().to_owned();

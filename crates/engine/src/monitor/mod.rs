@@ -77,23 +77,16 @@ pub fn lock_path(engine: &Engine, container: &Container) -> PathBuf {
 
 /// True when no monitor lives.
 pub fn is_dead(engine: &Engine, container: &Container) -> Result<bool> {
-    match Lock::try_shared(&lock_path(engine, container)) {
-        Ok(lock) => Ok(lock.is_some()),
-        // The container is being removed: its monitor, if any, is about to finish.
-        Err(e) if e.errno == Errno::NOENT => Ok(true),
-        Err(e) => Err(e.into()),
-    }
+    // Without a file the container is being removed: its monitor, if any, is about to finish.
+    Ok(!Lock::is_held(&lock_path(engine, container))?)
 }
 
 /// Waits until the monitor of an ended container has cleaned up. One that still waits for a client to read the
 /// container's last words is told to give that up.
 pub fn wait_gone(engine: &Engine, container: &Container) -> Result<()> {
     let path = lock_path(engine, container);
-    match Lock::try_shared(&path) {
-        Ok(Some(_)) => return Ok(()),
-        Ok(None) => {}
-        Err(e) if e.errno == Errno::NOENT => return Ok(()),
-        Err(e) => return Err(e.into()),
+    if !Lock::is_held(&path)? {
+        return Ok(());
     }
     if let Ok(mut client) = connect(engine, container, Streams::NONE) {
         client.forbid_restart()?;

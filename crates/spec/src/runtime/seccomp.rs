@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Seccomp {
-    /// `SCMP_ACT_*`
+    /// `SCMP_ACT_*`. Empty in an empty profile, which is none ([`Seccomp::is_empty`]).
+    #[serde(default)]
     pub default_action: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_errno_ret: Option<u32>,
@@ -24,6 +25,13 @@ pub struct Seccomp {
     pub listener_metadata: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub syscalls: Vec<SeccompRule>,
+}
+
+impl Seccomp {
+    /// `{}`, or with nothing in it that says anything about calls.
+    pub fn is_empty(&self) -> bool {
+        self.default_action.is_empty() && self.syscalls.is_empty()
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
