@@ -5,7 +5,7 @@
 mod life;
 mod ports;
 
-pub(crate) use life::{Held, adopt, attach_all, follow_rename, release, release_by, release_ports};
+pub(crate) use life::{Held, adopt, attach_all, follow_rename, may_be_early, release, release_by, release_ports};
 pub use life::{connect, disconnect};
 pub use net::endpoint::Endpoint;
 pub(crate) use net::firewall::Session;

@@ -99,14 +99,14 @@ pub fn unshare(set: Set) -> Result<()> {
     if result == 0 { Ok(()) } else { Err(last_errno()) }.during("unshare namespaces")
 }
 
-/// Makes a network namespace beside the one that the calling thread is in, and stays there. For a caller who has
+/// Makes a network namespace, its loopback up, beside the one that the calling thread is in, and stays there. For one who has
 /// time while another process, which will join it, is busy: it is the slowest namespace to make, about 0.5 ms.
 /// After an error the thread may be left in the new one and should not go on.
 pub fn new_network() -> Result<OwnedFd> {
     let path = Path::new("/proc/thread-self/ns/net");
     let own = open(path)?;
     unshare(Set::NONE.with(Kind::Network))?;
-    let new = open(path);
+    let new = crate::loopback::bring_up().and_then(|()| open(path));
     join(&own, Kind::Network)?;
     new
 }

@@ -33,6 +33,8 @@ const NLMSGERR_ATTR_MSG: u16 = 1;
 
 /// Room for one datagram of a dump; the kernel fills at most 32 KiB.
 const RECEIVE_BYTES: usize = 64 << 10;
+/// What the kernel lets wait to be sent without being asked for more (net.core.wmem_default), with its own additions.
+const SEND_BYTES: usize = 128 << 10;
 /// For the acknowledgements of a large batch: about 250 bytes to 1 KiB each, as the kernel counts.
 const RECEIVE_QUEUE_BYTES: libc::c_int = 8 << 20;
 
@@ -75,6 +77,10 @@ impl Socket {
     /// Sends all messages of `batch` at once. The kernel has answered each before the sending ends; the first refusal
     /// is the error, and messages of rtnetlink after it have been carried out all the same.
     pub fn run(&self, batch: &Batch, action: &str) -> Result<()> {
+        if batch.bytes().len() > SEND_BYTES {
+            let bytes = batch.bytes().len().saturating_mul(2).min(libc::c_int::MAX as usize);
+            set_option(&self.0, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, bytes as libc::c_int);
+        }
         if batch.messages() > 100 {
             set_option(&self.0, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, RECEIVE_QUEUE_BYTES);
         }

@@ -4,44 +4,68 @@
 use crate::error::{Error, Result};
 use crate::network::Network;
 use kernel::Context;
-use kernel::netlink::{Batch, Bridge, Socket};
+use kernel::netlink::{Batch, Bridge, Link, Socket};
 use kernel::sysctl;
 use rustix::io::Errno;
 use std::fs::File;
 use std::net::IpAddr;
 use std::path::Path;
 
-/// The index of the network's bridge, and whether it was made by this call. One question when it is there.
-pub fn ensure(socket: &Socket, network: &Network) -> Result<(u32, bool)> {
-    if let Some(link) = socket.link(&network.interface)? {
-        return Ok((link.index, false));
+/// The index of the network's bridge. One question when it is there and finished, which is when it is up.
+pub fn ensure(socket: &Socket, network: &Network) -> Result<u32> {
+    match find(socket, network)? {
+        Some(link) if link.is_up => Ok(link.index),
+        _ => finish(socket, network),
     }
-    let random: [u8; 4] = kernel::random::bytes()?;
-    // Locally administered, so never a card's.
-    let mac = [0x02, 0x42, random[0], random[1], random[2], random[3]];
+}
+
+/// Makes what is missing of the bridge, and gives it back what somebody has taken from it.
+pub fn finish(socket: &Socket, network: &Network) -> Result<u32> {
     let mut batch = Batch::new();
-    batch.add_bridge(&Bridge { name: &network.interface, mac, mtu: network.mtu() });
+    batch.add_bridge(&Bridge { name: &network.interface, mac: mac(network), mtu: network.mtu() });
     match socket.run(&batch, "make bridge") {
-        // Another start was faster; it sets the addresses and parameters, which we set too in case it is killed.
+        // Or another start was faster, or was killed: all of this can be done twice.
         Err(error) if error.errno != Errno::EXIST => return Err(needs_kernel(error, "bridge")),
         _ => {}
     }
-    let link = socket.link(&network.interface)?;
+    let link = find(socket, network)?;
     let index = link.ok_or_else(|| Error::Failed(format!("bridge {} is gone again", network.interface)))?.index;
     parameters(network)?;
-    let mut batch = Batch::new();
     for pool in &network.pools {
-        if let Some(gateway) = pool.gateway {
-            batch.add_address(index, gateway, pool.subnet.length());
+        let Some(gateway) = pool.gateway else { continue };
+        let mut batch = Batch::new();
+        batch.add_address(index, gateway, pool.subnet.length());
+        match socket.run(&batch, "give bridge its address") {
+            Err(error) if error.errno != Errno::EXIST => return Err(error.into()),
+            _ => {}
         }
     }
-    match socket.run(&batch, "give bridge its address") {
-        Err(error) if error.errno != Errno::EXIST => {
-            let _ = remove(network);
-            Err(error.into())
+    // Last: a bridge that is up is not looked at again.
+    let mut batch = Batch::new();
+    batch.set_up(&network.interface);
+    socket.run(&batch, "set bridge up")?;
+    Ok(index)
+}
+
+/// `None` when there is none; `Conflict` when an interface of this name is somebody else's.
+pub fn find(socket: &Socket, network: &Network) -> Result<Option<Link>> {
+    match socket.link(&network.interface)? {
+        Some(link) if link.mac != Some(mac(network)) => {
+            let interface = &network.interface;
+            Err(Error::Conflict(format!(
+                "interface {interface} of this machine is not the bridge of network {}: if nobody needs it, remove it \
+                 (ip link delete {interface})",
+                network.name
+            )))
         }
-        _ => Ok((index, true)),
+        link => Ok(link),
     }
+}
+
+/// By which a bridge is known to be ours: locally administered, so never a card's, and from the network's id.
+fn mac(network: &Network) -> [u8; 6] {
+    let byte = |at: usize| network.id.get(at..at + 2).and_then(|two| u8::from_str_radix(two, 16).ok()).unwrap_or(0);
+    [0x02, 0x42, byte(0), byte(2), byte(4), byte(6)]
 }
 
 /// Names the missing part of the kernel.
@@ -84,11 +108,15 @@ fn switch_on(proc: &File, path: &str) -> Result<()> {
     Ok(())
 }
 
-/// False when there was none.
+/// False when there was none of ours.
 pub fn remove(network: &Network) -> Result<bool> {
+    let socket = Socket::route()?;
+    if !matches!(find(&socket, network), Ok(Some(_))) {
+        return Ok(false);
+    }
     let mut batch = Batch::new();
     batch.delete_link(&network.interface);
-    match Socket::route()?.run(&batch, "remove bridge") {
+    match socket.run(&batch, "remove bridge") {
         Ok(()) => Ok(true),
         Err(error) if error.errno == Errno::NODEV => Ok(false),
         Err(error) => Err(error.into()),

@@ -89,7 +89,7 @@ fn make(
     let host = Socket::route()?;
     let parent = match network.driver {
         Driver::Bridge => bridge::ensure(&host, network)?,
-        Driver::Macvlan | Driver::Ipvlan => (parent(&host, network)?, false),
+        Driver::Macvlan | Driver::Ipvlan => parent(&host, network)?,
         Driver::Host | Driver::Null => {
             return Err(Error::Invalid(format!("container cannot be connected to network {}", network.name)));
         }
@@ -116,13 +116,12 @@ fn make(
     let lock = Lock::shared(&places.firewall_lock())?;
     file::write(&places.endpoint(&network.id, request.container), &endpoint)?;
     match network.driver {
-        Driver::Bridge => make_veth(&host, network, request, &endpoint, parent.0)?,
-        _ => make_virtual(&host, network, request, &endpoint, parent.0)?,
+        Driver::Bridge => make_veth(&host, network, request, &endpoint, parent)?,
+        _ => make_virtual(&host, network, request, &endpoint, parent)?,
     }
     configure(network, request, &endpoint)?;
     if network.driver == Driver::Bridge {
-        let is_new = parent.1;
-        if is_new || !firewall::add(session, places, &endpoint)? {
+        if !firewall::add(session, places, network, &endpoint)? {
             drop(lock);
             firewall::rebuild(session, places)?;
         }
@@ -199,6 +198,20 @@ pub fn change(places: &Places, network: &str, container: &str, change: impl FnOn
 /// Those of a network.
 pub fn list(places: &Places, network: &Network) -> Result<Vec<Endpoint>> {
     list_in(&places.endpoints(&network.id))
+}
+
+/// Those of all networks, the newest record first.
+pub(crate) fn list_all(places: &Places) -> Result<Vec<Endpoint>> {
+    let mut all = Vec::new();
+    for network in std::fs::read_dir(places.live()).into_iter().flatten().flatten() {
+        let directory = network.path().join("endpoints");
+        for endpoint in list_in(&directory)? {
+            let record = std::fs::metadata(directory.join(format!("{}.json", endpoint.container)));
+            all.push((record.and_then(|record| record.modified()).ok(), endpoint));
+        }
+    }
+    all.sort_by_key(|(modified, _)| std::cmp::Reverse(*modified));
+    Ok(all.into_iter().map(|(_, endpoint)| endpoint).collect())
 }
 
 pub(crate) fn list_in(directory: &std::path::Path) -> Result<Vec<Endpoint>> {
@@ -292,6 +305,9 @@ fn take(table: &Table, container: &str, pool4: Option<&Pool>, pool6: Option<&Poo
 fn place_of(pool: &Pool, address: IpAddr) -> Result<u64> {
     let place = pool.subnet.offset(address).ok_or_else(|| outside(address))?;
     let is_own = place == 0 || Some(address) == pool.gateway || (address.is_ipv4() && place == pool.subnet.size() - 1);
+    if let Some((name, _)) = pool.auxiliary.iter().find(|(_, one)| **one == address) {
+        return Err(Error::Conflict(format!("Address already in use: {address} is the auxiliary address {name}")));
+    }
     if is_own {
         return Err(Error::Conflict(format!("Address already in use: {address} is the network's own")));
     }
@@ -341,6 +357,10 @@ fn make_veth(host: &Socket, network: &Network, request: &Request<'_>, endpoint: 
     });
     if !endpoint.published.is_empty() {
         batch.set_hairpin(&endpoint.port);
+    }
+    if !network.talks_inside() {
+        // Frames between two ports do not pass the firewall of IP, unless br_netfilter is loaded.
+        batch.set_isolated(&endpoint.port);
     }
     host.run(&batch, "make interface").map_err(|error| needs_kernel(error, "veth"))
 }
@@ -434,7 +454,7 @@ pub fn make_default_route(network: &Network, endpoint: &Endpoint, namespace: Bor
 }
 
 /// Puts `endpoint` on record with ports that are reserved already, and has packets sent there.
-pub fn publish(session: &Session, places: &Places, endpoint: &Endpoint) -> Result<()> {
+pub fn publish(session: &Session, places: &Places, network: &Network, endpoint: &Endpoint) -> Result<()> {
     let lock = Lock::shared(&places.firewall_lock())?;
     if !change(places, &endpoint.network, &endpoint.container, |record| record.clone_from(endpoint))? {
         return Err(Error::NotFound(format!(
@@ -442,7 +462,7 @@ pub fn publish(session: &Session, places: &Places, endpoint: &Endpoint) -> Resul
             endpoint.name, endpoint.network_name
         )));
     }
-    if !firewall::add(session, places, endpoint)? {
+    if !firewall::add(session, places, network, endpoint)? {
         drop(lock);
         firewall::rebuild(session, places)?;
     }

@@ -9,7 +9,7 @@ mod tests;
 use crate::endpoint::{self, Endpoint};
 use crate::error::Result;
 use crate::file;
-use crate::network::{self, Driver};
+use crate::network::{self, Driver, Network};
 use crate::places::Places;
 use crate::ports::{Protocol, Published};
 use kernel::lock::Lock;
@@ -17,6 +17,7 @@ use kernel::netlink::Socket;
 use kernel::nftables::{Element, Family, Table, Transaction, Value, interface_key, key};
 use rustix::io::Errno;
 use std::cell::{Cell, OnceCell};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 /// The two tables of a place.
@@ -70,18 +71,20 @@ impl Drop for Session {
     }
 }
 
-/// Adds what one container needs. False when the tables are not there, or not as they should be: then all is to be built
-/// again. The caller holds the lock, shared.
-pub(crate) fn add(session: &Session, places: &Places, endpoint: &Endpoint) -> Result<bool> {
+/// Adds what one container needs. False when the tables or the network's own chains are not there, or not as they should
+/// be: then all is to be built again. The caller holds the lock, shared.
+pub(crate) fn add(session: &Session, places: &Places, network: &Network, endpoint: &Endpoint) -> Result<bool> {
     let name = places.table();
     let tables = Tables::named(&name);
     let mut change = Transaction::new();
+    // There already, if all is well; without the chain that it leads to the kernel refuses.
+    rules::add_network(&mut change, tables.inet, network);
     for (table, set, elements) in elements(&tables, endpoint) {
         change.add_elements(table, set, &elements);
     }
     match session.commit(change) {
         Ok(()) => Ok(true),
-        // Flushed by somebody, or an element of a container that was killed.
+        // Flushed by somebody, the first container of the network, or a port of a container that was killed.
         Err(error) if matches!(error.errno, Errno::NOENT | Errno::EXIST) => Ok(false),
         Err(error) => Err(error.into()),
     }
@@ -91,6 +94,14 @@ pub(crate) fn add(session: &Session, places: &Places, endpoint: &Endpoint) -> Re
 pub(crate) fn remove(session: &Session, places: &Places, endpoint: &Endpoint) -> Result<()> {
     let name = places.table();
     let tables = Tables::named(&name);
+    let mut endpoint = endpoint.clone();
+    if !endpoint.published.is_empty() {
+        // It was killed: a port that it had may have been given to another one since.
+        let others = endpoint::list_all(places)?.into_iter().filter(|other| other.id != endpoint.id);
+        let taken: Vec<Published> = others.flat_map(|other| other.published).collect();
+        endpoint.published.retain(|one| !taken.iter().any(|other| other.host() == one.host()));
+    }
+    let endpoint = &endpoint;
     remove_each(session, &elements(&tables, endpoint))?;
     forget_flows(session, endpoint);
     Ok(())
@@ -157,11 +168,12 @@ pub fn rebuild(session: &Session, places: &Places) -> Result<()> {
         network::list(places)?.into_iter().filter(|network| network.driver == Driver::Bridge).collect();
     rules::inet(&mut change, tables.inet, &networks);
     rules::bridge(&mut change, tables.bridge);
-    for network in &networks {
-        for endpoint in endpoint::list(places, network)? {
-            for (table, set, elements) in elements(&tables, &endpoint) {
-                change.add_elements(table, set, &elements);
-            }
+    let mut seen = BTreeSet::new();
+    for endpoint in endpoint::list_all(places)?.iter().filter(|endpoint| !endpoint.port.is_empty()) {
+        for (table, set, mut elements) in elements(&tables, endpoint) {
+            // Of two who claim a port the older one was killed: the newer found it free.
+            elements.retain(|element| seen.insert((set, element.key.clone())));
+            change.add_elements(table, set, &elements);
         }
     }
     Ok(session.commit_deletion(change)?)

@@ -8,6 +8,7 @@ use crate::prefix::Prefix;
 use crate::{endpoint, file, firewall, subnets};
 use kernel::Context;
 use kernel::lock::Lock;
+use kernel::netlink::Socket;
 use serde::{Deserialize, Serialize};
 use spec::{ContainerId, Timestamp};
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use std::net::IpAddr;
 pub const DEFAULT: &str = "bridge";
 pub const DEFAULT_INTERFACE: &str = "brig0";
 /// Names that mean something else than a definition.
-const RESERVED: [&str; 4] = ["host", "none", "default", "container"];
+const RESERVED: [&str; 5] = ["host", "none", "default", "container", DEFAULT_INTERFACE];
 
 pub const OPTION_MTU: &str = "com.docker.network.driver.mtu";
 pub const OPTION_NAME: &str = "com.docker.network.bridge.name";
@@ -314,6 +315,9 @@ fn interface(places: &Places, request: &Request, id: &str, others: &[Network]) -
     if let Some(other) = others.iter().find(|other| other.interface == name) {
         return Err(Error::Conflict(format!("bridge {name} belongs to network {}", other.name)));
     }
+    if request.options.contains_key(OPTION_NAME) && Socket::route()?.link(&name)?.is_some() {
+        return Err(Error::Conflict(format!("this machine has an interface {name} already: choose another name")));
+    }
     Ok(name)
 }
 
@@ -359,6 +363,21 @@ fn pools(request: &Request, others: &[Network], interface: &str) -> Result<Vec<P
     }
     if let Some(address) = request.auxiliary.values().find(|address| outside(address)) {
         return Err(Error::Invalid(format!("no matching subnet for aux-address {address}")));
+    }
+    for subnet in &subnets {
+        let own = |address: &&IpAddr| subnet.contains(**address);
+        let mut gateways = request.gateways.iter().filter(own);
+        let (gateway, second) = (gateways.next(), gateways.next());
+        let is_end = |address: &IpAddr| {
+            let place = subnet.offset(*address);
+            place == Some(0) || (address.is_ipv4() && place == Some(subnet.size() - 1))
+        };
+        if let Some(gateway) = gateway.filter(|gateway| is_end(gateway)) {
+            return Err(Error::Invalid(format!("gateway {gateway} is the first or last address of {subnet}")));
+        }
+        if second.is_some() || request.ranges.iter().filter(|range| subnet.covers(range)).count() > 1 {
+            return Err(Error::Invalid(format!("subnet {subnet} has one gateway and one range at most")));
+        }
     }
     Ok(subnets.into_iter().map(|subnet| pool(request, subnet)).collect())
 }
@@ -424,6 +443,7 @@ mod tests {
             let socket = Socket::route().unwrap();
             let mut batch = Batch::new();
             batch.add_bridge(&Bridge { name: "lan", mac: [2, 0, 0, 0, 0, 9], mtu: None });
+            batch.set_up("lan");
             socket.run(&batch, "lan").unwrap();
             let index = socket.link("lan").unwrap().unwrap().index;
             let mut batch = Batch::new();

@@ -77,6 +77,13 @@ pub struct Published {
     pub host_port: u16,
 }
 
+impl Published {
+    /// What no two can have.
+    pub fn host(&self) -> (Protocol, IpAddr, u16) {
+        (self.protocol, self.host_address, self.host_port)
+    }
+}
+
 /// Keeps host ports while it lives.
 #[derive(Debug, Default)]
 pub struct Reservations(#[expect(dead_code, reason = "held for their drop")] Vec<OwnedFd>);
@@ -92,13 +99,12 @@ pub fn reserve(
     let mut sockets = Vec::new();
     for publish in asked {
         let addresses = match publish.host_address.or(default) {
-            Some(address)
-                if address.is_unspecified() || address.is_ipv4() == has_ipv4 || address.is_ipv6() == has_ipv6 =>
-            {
-                vec![address]
-            }
+            Some(address) if if address.is_ipv6() { has_ipv6 } else { has_ipv4 } => vec![address],
             Some(address) => {
-                return Err(Error::Invalid(format!("cannot publish at {address}: the container has no such address")));
+                let family = if address.is_ipv6() { "IPv6" } else { "IPv4" };
+                return Err(Error::Invalid(format!(
+                    "cannot publish at {address}: the container has no {family} address on its network"
+                )));
             }
             None => everywhere(has_ipv4, has_ipv6),
         };

@@ -23,7 +23,7 @@ use kernel::{Context, netlink, sysctl};
 use spec::runtime::{Linux, NetDevice, Spec, State};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// What a container is made of.
@@ -86,6 +86,12 @@ pub struct Created {
 
 /// Makes the container up to its execve. The caller must have one thread only.
 pub fn create(create: Create<'_>) -> Result<Created> {
+    create_and_connect(create, |_| {})
+}
+
+/// As [`create`]; `connect` is given the container's new network namespace, and works in it while the child goes on. It is
+/// not called where the child makes a network namespace itself (with a new user namespace) or joins one.
+pub fn create_and_connect(create: Create<'_>, connect: impl FnOnce(BorrowedFd<'_>)) -> Result<Created> {
     let owned;
     let rootfs = match create.rootfs {
         Rootfs::Detached(mount) => mount,
@@ -101,7 +107,9 @@ pub fn create(create: Create<'_>) -> Result<Created> {
     drop(theirs);
     let linux = create.spec.linux.as_ref();
     let devices = linux.map(|linux| &linux.net_devices);
-    finish(child, ours, &plan.ending, |child, ours| provide_namespaces(&plan.namespaces, devices, child, ours))
+    finish(child, ours, &plan.ending, |child, ours| {
+        provide_namespaces(&plan.namespaces, devices, child, ours, connect)
+    })
 }
 
 /// Waits until `child` is ready; on any error it is ended and reaped.
@@ -165,6 +173,7 @@ fn provide_namespaces(
     devices: Option<&BTreeMap<String, NetDevice>>,
     child: &Child,
     ours: &Socket,
+    connect: impl FnOnce(BorrowedFd<'_>),
 ) -> Result<()> {
     if namespaces.new.contains(Kind::User) {
         namespace::write_mappings(child.pid, &namespaces.users, &namespaces.groups)?;
@@ -182,7 +191,9 @@ fn provide_namespaces(
     if namespaces.network_from_parent() {
         let network = namespace::new_network()?;
         move_devices(devices, || network.try_clone().during("copy descriptor"))?;
-        ours.send(&Message::Network(network))?;
+        let copy = network.try_clone().during("copy descriptor")?;
+        ours.send(&Message::Network(copy))?;
+        connect(network.as_fd());
     }
     Ok(())
 }

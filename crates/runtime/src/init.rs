@@ -163,8 +163,7 @@ fn enter_network(plan: &Plan<'_>, socket: &Socket) -> Result<()> {
             Some(Message::Network(network)) => namespace::join(network, Kind::Network)?,
             _ => return Err(Error::Ended),
         }
-    }
-    if plan.namespaces.new.contains(Kind::Network) {
+    } else if plan.namespaces.new.contains(Kind::Network) {
         loopback::bring_up()?;
     }
     Ok(())

@@ -32,7 +32,7 @@ mod spawn;
 mod sync;
 
 pub use bundle::{Bundle, Keyring, RootChange};
-pub use create::{Create, Created, Rootfs, Stdio, create};
+pub use create::{Create, Created, Rootfs, Stdio, create, create_and_connect};
 pub use error::{Error, ExecError, ExecErrorKind, Result};
 pub use exec::{Exec, exec};
 pub use kill::kill;

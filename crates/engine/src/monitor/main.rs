@@ -11,7 +11,7 @@
 use super::clients::{Clients, TOKEN_FIRST};
 use super::log::LogWriter;
 use super::probe::{self, Prober};
-use super::process::{self, Process};
+use super::process::{self, Process, Ready};
 use super::restart::{BackOff, is_due};
 use super::stdio::{Stdio, TOKEN_STDERR, TOKEN_STDIN, TOKEN_STDOUT};
 use super::{Begin, lock_path};
@@ -29,11 +29,12 @@ use image::{Registered, Stack};
 use kernel::epoll::{Epoll, Interest};
 use kernel::lock::Lock;
 use kernel::mount::Mount;
+use kernel::namespace::{self, Kind};
 use kernel::signal::{Signal, SignalSet, ignore, set_mask};
 use kernel::timer::{Timer, monotonic_nanoseconds};
 use net::dns::Resolver;
 use spec::Timestamp;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 const TOKEN_LISTENER: u64 = 0;
@@ -205,15 +206,8 @@ impl<'e> Monitor<'e> {
 
     /// The first start, or one by the restart policy. An error is the caller's to record.
     fn start(&mut self, launch: Launch) -> Result<Live> {
-        let ready = process::create(self.engine, &self.container, &launch)?;
         // Between the namespaces and the command: its first look finds its addresses.
-        let network = match network::attach_all(self.engine, &self.firewall, &self.container.record, ready.id) {
-            Ok(network) => network,
-            Err(error) => {
-                ready.abandon();
-                return Err(error);
-            }
-        };
+        let (ready, network) = self.create_connected(&launch)?;
         let before = &self.container.state;
         self.container.state = State {
             status: Status::Running,
@@ -248,6 +242,27 @@ impl<'e> Monitor<'e> {
             }
             let _ = cgroup.remove();
         })
+    }
+
+    /// The container with its networks, which are made while its first process mounts where that is possible.
+    fn create_connected(&self, launch: &Launch) -> Result<(Ready, Held)> {
+        let record = &self.container.record;
+        let attach = |namespace: BorrowedFd<'_>| network::attach_all(self.engine, &self.firewall, record, namespace);
+        let mut early = None;
+        let created = process::create(self.engine, &self.container, launch, |namespace| {
+            if network::may_be_early(record) {
+                early = Some(attach(namespace));
+            }
+        });
+        let ready = created.inspect_err(|_| network::release_by(self.engine, &self.firewall, record))?;
+        let late = || attach(namespace::of_process(ready.id.pid, Kind::Network)?.as_fd());
+        match early.unwrap_or_else(late) {
+            Ok(network) => Ok((ready, network)),
+            Err(error) => {
+                ready.abandon();
+                Err(error)
+            }
+        }
     }
 
     fn adopt(&mut self, id: kernel::process::ProcessId) -> Result<Live> {

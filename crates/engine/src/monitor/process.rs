@@ -10,7 +10,7 @@ use crate::run::{Launch, start_error};
 use kernel::cgroup::{Cgroup, Layout};
 use kernel::pidfd::{Exit, PidFd};
 use kernel::process::ProcessId;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// A live container.
 #[derive(Debug)]
@@ -37,10 +37,16 @@ enum Created {
     Other(OciRuntime, oci_runtime::Created),
 }
 
-/// Everything but execve. On an error nothing is left but files in the run folder.
-pub fn create(engine: &Engine, container: &Container, launch: &Launch) -> Result<Ready> {
+/// Everything but execve. On an error nothing is left but files in the run folder. `connect` is given the network
+/// namespace while the rest is being made, where it is ours to make.
+pub fn create(
+    engine: &Engine,
+    container: &Container,
+    launch: &Launch,
+    connect: impl FnOnce(BorrowedFd<'_>),
+) -> Result<Ready> {
     let ready = match OciRuntime::of(engine, &container.record) {
-        None => create_own(engine, container, launch)?,
+        None => create_own(engine, container, launch, connect)?,
         Some(runtime) => create_other(engine, container, launch, runtime)?,
     };
     // Only now is everything open that the specification names by the number of another container's process.
@@ -53,13 +59,17 @@ pub fn create(engine: &Engine, container: &Container, launch: &Launch) -> Result
     }
 }
 
-fn create_own(engine: &Engine, container: &Container, launch: &Launch) -> Result<Ready> {
-    let process = launch.spec.process.as_ref();
+fn create_own(
+    engine: &Engine,
+    container: &Container,
+    launch: &Launch,
+    connect: impl FnOnce(BorrowedFd<'_>),
+) -> Result<Ready> {
     let linux = launch.spec.linux.as_ref();
     let resources =
         linux.and_then(|linux| linux.resources.as_ref()).map(runtime::cgroup::resources).unwrap_or_default();
     let cgroup = Layout::detect()?.create(&cgroup_name(container.id()), &resources)?;
-    let result = create_in(engine, container, launch, process, &cgroup);
+    let result = create_in(engine, container, launch, &cgroup, connect);
     if result.is_err() {
         let _ = cgroup.remove();
     }
@@ -88,12 +98,12 @@ fn create_in(
     engine: &Engine,
     container: &Container,
     launch: &Launch,
-    process: Option<&spec::runtime::Process>,
     cgroup: &Cgroup,
+    connect: impl FnOnce(BorrowedFd<'_>),
 ) -> Result<(runtime::Created, Stdio)> {
-    let user = process.map(|process| process.user.clone()).unwrap_or_default();
+    let user = launch.spec.process.as_ref().map(|process| process.user.clone()).unwrap_or_default();
     let (theirs, ours) = streams(engine, container, &user)?;
-    let mut created = runtime::create(runtime::Create {
+    let request = runtime::Create {
         spec: &launch.spec,
         rootfs: runtime::Rootfs::Detached(&launch.rootfs),
         mount_point: &engine.paths().mount_point(),
@@ -102,8 +112,8 @@ fn create_in(
         seccomp: launch.program.as_ref(),
         reaper: container.record.options.process.init,
         bundle: None,
-    })
-    .map_err(start_error)?;
+    };
+    let mut created = runtime::create_and_connect(request, connect).map_err(start_error)?;
     let stdio = stdio_of(ours, created.console.take())?;
     Ok((created, stdio))
 }

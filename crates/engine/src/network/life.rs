@@ -12,7 +12,7 @@ use kernel::process::ProcessId;
 use net::dns::Resolver;
 use net::endpoint;
 use net::ports::{Publish, Reservations};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// What a monitor keeps while its container runs.
 #[derive(Debug, Default)]
@@ -23,33 +23,44 @@ pub(crate) struct Held {
     pub resolver: Option<Resolver>,
 }
 
-/// Connects a container whose first process waits for its command. The files of /etc are completed with its addresses.
-pub(crate) fn attach_all(engine: &Engine, session: &Session, record: &Record, process: ProcessId) -> Result<Held> {
+/// Whether its networks may be made while its first process makes the rest: not where that sets parameters which new
+/// interfaces take over, or each interface has.
+pub(crate) fn may_be_early(record: &Record) -> bool {
+    let sysctls = &record.options.security.sysctls;
+    !sysctls.keys().any(|name| ["conf", "neigh"].iter().any(|part| name.split(['.', '/']).any(|one| one == *part)))
+}
+
+/// Connects a container whose command does not run yet. The files of /etc are completed with its addresses.
+pub(crate) fn attach_all(
+    engine: &Engine,
+    session: &Session,
+    record: &Record,
+    namespace: BorrowedFd<'_>,
+) -> Result<Held> {
     if record.options.namespaces.network != Mode::Attached {
         return Ok(Held::default());
     }
-    let namespace = namespace::of_process(process.pid, Kind::Network)?;
-    let attached = attach_each(engine, session, record, &namespace)
-        .and_then(|reservations| Ok(Held { reservations, resolver: resolver(engine, record, &namespace)? }));
+    let attached = attach_each(engine, session, record, namespace)
+        .and_then(|reservations| Ok(Held { reservations, resolver: resolver(engine, record, namespace)? }));
     if attached.is_err() {
         release_by(engine, session, record);
     }
     attached
 }
 
-fn resolver(engine: &Engine, record: &Record, namespace: &OwnedFd) -> Result<Option<Resolver>> {
+fn resolver(engine: &Engine, record: &Record, namespace: BorrowedFd<'_>) -> Result<Option<Resolver>> {
     if !etc_files::has_resolver(record) {
         return Ok(None);
     }
     let servers = record.options.networking.dns.clone();
-    Ok(Some(Resolver::open(engine.paths().networks(), record.id.as_str(), namespace.as_fd(), servers)?))
+    Ok(Some(Resolver::open(engine.paths().networks(), record.id.as_str(), namespace, servers)?))
 }
 
 fn attach_each(
     engine: &Engine,
     session: &Session,
     record: &Record,
-    namespace: &OwnedFd,
+    namespace: BorrowedFd<'_>,
 ) -> Result<Vec<Reservations>> {
     let mut held = Vec::new();
     let mut way_out = None;
@@ -75,7 +86,7 @@ fn attach_each(
 struct Joining<'a> {
     session: &'a Session,
     record: &'a Record,
-    namespace: &'a OwnedFd,
+    namespace: BorrowedFd<'a>,
     interface: &'a str,
     is_way_out: bool,
     publish: &'a [Publish],
@@ -93,7 +104,7 @@ fn attach(
         container: record.id.as_str(),
         name: &record.name,
         names: names(network, record, attachment),
-        namespace: joining.namespace.as_fd(),
+        namespace: joining.namespace,
         interface: joining.interface,
         ipv4: attachment.ipv4,
         ipv6: attachment.ipv6,
@@ -149,7 +160,8 @@ pub(crate) fn adopt(engine: &Engine, container: &Container, process: ProcessId) 
     let published = endpoints.iter().filter_map(|(_, endpoint)| endpoint.as_ref()).map(|one| &one.published);
     let reservations = published.map(|one| net::ports::reserve_again(one)).collect();
     let namespace = namespace::of_process(process.pid, Kind::Network);
-    let resolver = namespace.ok().and_then(|namespace| resolver(engine, &container.record, &namespace).ok().flatten());
+    let resolver =
+        namespace.ok().and_then(|namespace| resolver(engine, &container.record, namespace.as_fd()).ok().flatten());
     Held { reservations, resolver }
 }
 
@@ -248,7 +260,7 @@ fn connect_now(
     let is_way_out = !network.internal && others.iter().all(|(other, _)| other.internal);
     let interface = attachment.interface.as_deref().unwrap_or(&free);
     let record = &container.record;
-    let joining = Joining { session, record, namespace: &namespace, interface, is_way_out, publish: &[] };
+    let joining = Joining { session, record, namespace: namespace.as_fd(), interface, is_way_out, publish: &[] };
     attach(engine, network, attachment, &joining).map(drop)
 }
 
@@ -281,7 +293,7 @@ pub fn disconnect(engine: &Engine, container: &Container, network: &str) -> Resu
             endpoint::make_default_route(way_out, endpoint, namespace.as_fd())?;
             if way_out.driver == Driver::Bridge && !left.published.is_empty() {
                 endpoint.published.clone_from(&left.published);
-                endpoint::publish(&session, &places, endpoint)?;
+                endpoint::publish(&session, &places, way_out, endpoint)?;
             }
         }
     }

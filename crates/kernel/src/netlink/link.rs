@@ -45,7 +45,7 @@ pub struct Link {
     pub master: Option<u32>,
 }
 
-/// A bridge to make. It is up at once.
+/// A bridge to make. It is down.
 #[derive(Debug, Clone, Copy)]
 pub struct Bridge<'a> {
     pub name: &'a str,
@@ -123,7 +123,7 @@ fn info(index: u32, flags: u32, change: u32) -> [u8; 16] {
 impl Batch {
     /// `EEXIST` when the name is taken.
     pub fn add_bridge(&mut self, bridge: &Bridge<'_>) {
-        self.begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &info(0, IFF_UP, IFF_UP));
+        self.begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &info(0, 0, 0));
         self.text(IFLA_IFNAME, bridge.name);
         self.put(IFLA_ADDRESS, &bridge.mac);
         if let Some(mtu) = bridge.mtu {

@@ -29,6 +29,7 @@ fn a_veth_pair_with_its_peer_in_another_namespace() {
         let socket = Socket::route().unwrap();
         let mut batch = Batch::new();
         batch.add_bridge(&Bridge { name: "br0", mac: [2, 0, 0, 0, 0, 1], mtu: Some(1400) });
+        batch.set_up("br0");
         socket.run(&batch, "make bridge").unwrap();
         let bridge = socket.link("br0").unwrap().unwrap();
         assert!(bridge.is_up);
@@ -97,6 +98,7 @@ fn macvlan_is_born_in_its_namespace() {
         let socket = Socket::route().unwrap();
         let mut batch = Batch::new();
         batch.add_bridge(&Bridge { name: "br0", mac: [2, 0, 0, 0, 0, 1], mtu: None });
+        batch.set_up("br0");
         socket.run(&batch, "make").unwrap();
         let parent = socket.link("br0").unwrap().unwrap().index;
         let mut batch = Batch::new();

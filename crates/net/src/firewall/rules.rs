@@ -25,6 +25,9 @@ const IPV6: &[u8] = &[10];
 const ETHER_IPV4: &[u8] = &[0x08, 0x00];
 const ETHER_ARP: &[u8] = &[0x08, 0x06];
 const ETHER_IPV6: &[u8] = &[0x86, 0xdd];
+/// fe80::/10
+const LINK_LOCAL: &[u8] = &[0xfe, 0x80];
+const LINK_LOCAL_MASK: &[u8] = &[0xff, 0xc0];
 /// RTN_LOCAL (linux/rtnetlink.h).
 const LOCAL: [u8; 4] = 2u32.to_ne_bytes();
 /// Bits of `ct state`: established and related; of `ct status`: the destination was translated (IPS_DST_NAT).
@@ -59,8 +62,8 @@ pub fn inet(change: &mut Transaction, table: Table<'_>, networks: &[Network]) {
     raw(change, table);
     translation(change, table);
     forwarding(change, table);
-    for (number, network) in networks.iter().enumerate() {
-        of_network(change, table, number, network);
+    for network in networks {
+        of_network(change, table, network);
     }
 }
 
@@ -128,9 +131,24 @@ fn forwarding(change: &mut Transaction, table: Table<'_>) {
     }
 }
 
-fn of_network(change: &mut Transaction, table: Table<'_>, number: usize, network: &Network) {
+/// The chains of a network, which bear its id: who adds the elements that lead there learns whether its rules are there.
+fn chains(network: &Network) -> [(&'static str, String); 2] {
+    let id = network.id.get(..12).unwrap_or_default();
+    ["to", "from"].map(|map| (map, format!("{map}-{id}")))
+}
+
+/// Has packets of its bridge go through its chains.
+pub fn add_network(change: &mut Transaction, table: Table<'_>, network: &Network) {
+    let key = interface_key(&network.interface).to_vec();
+    for (map, chain) in chains(network) {
+        let value = Some(Value::Verdict(jump(&chain)));
+        change.add_elements(table, map, &[Element { key: key.clone(), value }]);
+    }
+}
+
+fn of_network(change: &mut Transaction, table: Table<'_>, network: &Network) {
     let interface = interface_key(&network.interface);
-    let (to, from) = (format!("to-{number}"), format!("from-{number}"));
+    let [(_, to), (_, from)] = chains(network);
     let came_from = [E::Meta { key: Meta::InputName, to: 0 }, E::Equal { register: 0, value: &interface }];
     let published = [
         E::Ct { key: Ct::Status, to: 0 },
@@ -150,10 +168,7 @@ fn of_network(change: &mut Transaction, table: Table<'_>, number: usize, network
         let leaves = [E::Meta { key: Meta::OutputName, to: 0 }, E::Differs { register: 0, value: &interface }];
         change.add_rule(table, &from, &[&leaves[..], &[verdict(Verdict::Drop)]].concat());
     }
-    for (map, chain) in [("to", &to), ("from", &from)] {
-        let value = Some(Value::Verdict(jump(chain)));
-        change.add_elements(table, map, &[Element { key: interface.to_vec(), value }]);
-    }
+    add_network(change, table, network);
     masquerading(change, table, network, &interface, &published);
 }
 
@@ -217,6 +232,30 @@ pub fn bridge(change: &mut Transaction, table: Table<'_>) {
     let sender = E::Payload { base: Payload::Link, offset: 6, length: 6, to: 4 };
     rule(&[port.clone(), sender, E::NotInSet { register: 0, set: "macs" }, verdict(Verdict::Drop)]);
     let is = |protocol| [E::Meta { key: Meta::Protocol, to: 0 }, E::Equal { register: 0, value: protocol }];
+    // Before senders are accepted: no container is a router for others, or sends their packets elsewhere (CVE-2020-13401):
+    // router advertisements and redirects of ICMPv6, wherever among the extension headers (RFC 7113).
+    let icmp = |kind| {
+        [
+            E::Meta { key: Meta::L4Protocol, to: 0 },
+            E::Equal { register: 0, value: &[58] },
+            E::Payload { base: Payload::Transport, offset: 0, length: 1, to: 0 },
+            E::Equal { register: 0, value: kind },
+        ]
+    };
+    for kind in [&[134u8], &[137]] {
+        rule(&[&is(ETHER_IPV6)[..], &icmp(kind), &[verdict(Verdict::Drop)]].concat());
+    }
+    // Nor does one advertise the address of a neighbour as its own; those of the link are each one's own to make.
+    let target = |length| E::Payload { base: Payload::Transport, offset: 8, length, to: 0 };
+    let elsewhere =
+        [target(2), E::And { register: 0, mask: LINK_LOCAL_MASK }, E::Differs { register: 0, value: LINK_LOCAL }];
+    let foreign = [
+        port.clone(),
+        E::Payload { base: Payload::Transport, offset: 8, length: 16, to: 4 },
+        E::NotInSet { register: 0, set: "hosts6" },
+        verdict(Verdict::Drop),
+    ];
+    rule(&[&is(ETHER_IPV6)[..], &icmp(&[136]), &elsewhere, &foreign].concat());
     for (protocol, offset, length, set) in
         [(ETHER_IPV4, 12, 4, "hosts4"), (ETHER_ARP, 14, 4, "hosts4"), (ETHER_IPV6, 8, 16, "hosts6")]
     {
@@ -228,21 +267,12 @@ pub fn bridge(change: &mut Transaction, table: Table<'_>) {
         ];
         rule(&[&is(protocol)[..], &known].concat());
     }
-    // No container is a router for others (CVE-2020-13401): ICMPv6, type 134.
-    let advertisement = [
-        E::Payload { base: Payload::Network, offset: 6, length: 1, to: 0 },
-        E::Equal { register: 0, value: &[58] },
-        E::Payload { base: Payload::Network, offset: 40, length: 1, to: 0 },
-        E::Equal { register: 0, value: &[134] },
-        verdict(Verdict::Drop),
-    ];
-    rule(&[&is(ETHER_IPV6)[..], &advertisement].concat());
     // Link-local addresses are made by the container itself, and before that it asks with none.
     let source = |length| E::Payload { base: Payload::Network, offset: 8, length, to: 0 };
     let link_local = [
         source(2),
-        E::And { register: 0, mask: &[0xff, 0xc0] },
-        E::Equal { register: 0, value: &[0xfe, 0x80] },
+        E::And { register: 0, mask: LINK_LOCAL_MASK },
+        E::Equal { register: 0, value: LINK_LOCAL },
         verdict(Verdict::Accept),
     ];
     rule(&[&is(ETHER_IPV6)[..], &link_local].concat());

@@ -88,6 +88,7 @@ fn outside() -> OwnedFd {
     let socket = Socket::route().unwrap();
     let mut batch = Batch::new();
     batch.add_bridge(&Bridge { name: "lan", mac: [2, 0, 0, 0, 0, 9], mtu: None });
+    batch.set_up("lan");
     socket.run(&batch, "lan").unwrap();
     let index = socket.link("lan").unwrap().unwrap().index;
     let mut batch = Batch::new();
