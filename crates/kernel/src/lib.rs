@@ -46,6 +46,7 @@ pub mod xattr;
 // Limits and filters.
 pub mod bpf;
 pub mod cgroup;
+pub mod resctrl;
 pub mod seccomp;
 
 // Talking: what the monitor and the terminal need.

@@ -160,6 +160,13 @@ impl Mount {
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         rustix::mount::move_mount(&self.0, "", target, "", flags).during("attach mount")
     }
+
+    /// Takes the mount off where it is attached, with all below it; whoever uses them keeps them (umount2(2), MNT_DETACH).
+    /// `EINVAL` when it is not attached in our mount namespace.
+    pub fn take_off(&self) -> Result<()> {
+        let path = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        rustix::mount::unmount(path, rustix::mount::UnmountFlags::DETACH).during("unmount")
+    }
 }
 
 const AT_EMPTY_PATH: OpenTreeFlags = OpenTreeFlags::AT_EMPTY_PATH;

@@ -81,6 +81,14 @@ fn is_initial_ramfs() -> bool {
     kind == RAMFS_MAGIC || kind == TMPFS_MAGIC
 }
 
+/// Makes `root` the root directory of the calling process and of those that it makes, and of nobody else: for a container
+/// that has no mount namespace of its own. Who has CAP_SYS_CHROOT in it finds the way out (chroot(2), notes).
+pub fn chroot(root: impl AsFd) -> Result<()> {
+    rustix::process::fchdir(root).during("change to the new root")?;
+    rustix::process::chroot(".").during("change root")?;
+    rustix::process::chdir("/").during("change to /")
+}
+
 /// True when the file system at `path` is mounted read-only.
 pub fn is_read_only(path: impl rustix::path::Arg) -> Result<bool> {
     let stat = rustix::fs::statvfs(path).during("stat file system")?;

@@ -4,9 +4,10 @@
 
 use crate::container::{self, Container, Record};
 use crate::error::{Error, Result, invalid};
+use crate::rdt::{self, Membership};
 use crate::root::{Driver, Root};
 use crate::starter::Starter;
-use crate::{capabilities, delete, environment, notify};
+use crate::{capabilities, delete, environment, notify, unavailable};
 use kernel::cgroup::{Cgroup, Layout};
 use kernel::lock::Lock;
 use kernel::process::ProcessId;
@@ -14,7 +15,7 @@ use runtime::systemd::{self, Placeholder, Unit};
 use runtime::{Bundle, Create, Created, Keyring, RootChange, Rootfs, Stdio};
 use rustix::fs::{CWD, Mode, OFlags};
 use spec::Timestamp;
-use spec::runtime::{Spec, Status};
+use spec::runtime::{Process, Spec, Status};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -65,7 +66,16 @@ pub fn read_spec(bundle: &Path) -> Result<Spec> {
 }
 
 fn check(spec: &Spec) -> Result<()> {
-    let process = spec.process.as_ref().ok_or_else(|| invalid("process property must not be empty"))?;
+    if let Some(process) = &spec.process {
+        check_process(process)?;
+    }
+    match &spec.root {
+        Some(root) if !root.path.is_empty() => Ok(()),
+        _ => Err(invalid("root must be specified")),
+    }
+}
+
+fn check_process(process: &Process) -> Result<()> {
     if process.cwd.is_empty() {
         return Err(invalid("Cwd property must not be empty"));
     }
@@ -75,15 +85,16 @@ fn check(spec: &Spec) -> Result<()> {
     if process.args.is_empty() {
         return Err(invalid("args must not be empty"));
     }
-    match &spec.root {
-        Some(root) if !root.path.is_empty() => Ok(()),
-        _ => Err(invalid("root must be specified")),
-    }
+    Ok(())
 }
 
 /// Makes the container; [`Starter`] lets it go.
 pub fn create(root: &Root, mut request: Request<'_>) -> Result<Starter> {
-    let warnings = request.spec.process.as_mut().map(capabilities::sift).unwrap_or_default();
+    if request.spec.process.is_none() && request.begin == Begin::AtOnce {
+        return Err(invalid("process property must not be empty"));
+    }
+    let mut warnings = unavailable::sift(&mut request.spec);
+    warnings.extend(request.spec.process.as_mut().map(capabilities::sift).unwrap_or_default());
     if request.readiness == Readiness::Told {
         notify::add_to(&mut request.spec, &root.directory(request.id)?);
     }
@@ -92,11 +103,25 @@ pub fn create(root: &Root, mut request: Request<'_>) -> Result<Starter> {
         notify::make_directory(&prepared.container.directory)?;
     }
     prepared.container.record.no_new_keyring = request.keyring == Keyring::Inherited;
-    let created = make_init(&prepared.container, request, &prepared.group)?;
-    if let Err(error) = prepared.record_init(created.pid) {
-        created.abandon();
-        return Err(error);
-    }
+    let made = make_init(&prepared.container, request, &prepared.group).and_then(|created| {
+        match prepared.record_init(created.pid) {
+            Ok(()) => Ok(created),
+            Err(error) => {
+                created.abandon();
+                Err(error)
+            }
+        }
+    });
+    let created = match made {
+        Ok(created) => created,
+        Err(error) => {
+            let (container, _lock) = prepared.into_parts();
+            // With the hooks that undo what others have done (runtime.md, lifecycle): some may have run. What cannot be
+            // taken back is told by the next `delete`; the first error is the one to tell.
+            let _ = delete::remove(&container);
+            return Err(error);
+        }
+    };
     let (container, lock) = prepared.into_parts();
     Ok(Starter::new(container, created, lock, warnings))
 }
@@ -105,8 +130,9 @@ pub fn create(root: &Root, mut request: Request<'_>) -> Result<Starter> {
 pub(crate) struct Prepared {
     pub container: Container,
     pub group: Cgroup,
-    lock: Lock,
+    // Dropped in this order: the lock guards what is taken back.
     undo: Undo,
+    lock: Lock,
     /// Keeps a scope of systemd's alive until the container's first process is in it.
     _placeholder: Option<Placeholder>,
 }
@@ -116,6 +142,10 @@ impl Prepared {
         let init = ProcessId::of(pid)?;
         self.container.record.init_process_pid = init.pid;
         self.container.record.init_process_start = init.start_time;
+        if let Some(membership) = &self.undo.rdt {
+            // More than the first where they were restored.
+            self.group.processes()?.into_iter().chain([pid]).try_for_each(|pid| membership.add(pid))?;
+        }
         self.container.save()
     }
 
@@ -137,8 +167,13 @@ pub(crate) fn prepare(root: &Root, id: &str, bundle: &Path, spec: Spec) -> Resul
     let limits = runtime::cgroup::resources_of_bundle(asked);
     let rootfs = rootfs(bundle, &spec)?;
     let directory = root.reserve(id)?;
-    let mut undo = Undo { directory: Some(directory.clone()), cgroup: None, unit: None };
+    // Before `undo`, which it guards and must survive.
     let lock = container::lock(&directory)?;
+    if directory.join(container::STATE).exists() {
+        // Removed between the two lines, and made anew by somebody else.
+        return Err(Error::Exists);
+    }
+    let mut undo = Undo { directory: Some(directory.clone()), cgroup: None, unit: None, rdt: None };
     let record = Record {
         id: id.to_owned(),
         init_process_pid: 0,
@@ -154,6 +189,8 @@ pub(crate) fn prepare(root: &Root, id: &str, bundle: &Path, spec: Spec) -> Resul
     };
     let container = Container { directory, record };
     container.save()?;
+    // Before systemd puts anything into it: what is frozen does not even end.
+    refuse_one_in_use(&layout, &place.cgroup)?;
     let placeholder = match &place.unit {
         None => None,
         Some(unit) => {
@@ -166,6 +203,9 @@ pub(crate) fn prepare(root: &Root, id: &str, bundle: &Path, spec: Spec) -> Resul
     undo.cgroup = Some(group.clone());
     if let Some(owner) = runtime::cgroup::owner(&container.record.config) {
         group.delegate(owner)?;
+    }
+    if let Some(asked) = container.record.config.linux.as_ref().and_then(|linux| linux.intel_rdt.as_ref()) {
+        undo.rdt = Some(rdt::make(asked, id)?);
     }
     Ok(Prepared { container, group, lock, undo, _placeholder: placeholder })
 }
@@ -209,6 +249,10 @@ fn make_cgroup(layout: &Layout, place: &Place, limits: &kernel::cgroup::Resource
     if place.unit.is_some() {
         return layout.adopt(path, limits).map_err(in_words);
     }
+    layout.create_or_adopt(path, limits).map_err(in_words)
+}
+
+fn refuse_one_in_use(layout: &Layout, path: &str) -> Result<()> {
     let existing = layout.open(path)?;
     if existing.is_frozen().unwrap_or(false) {
         return Err(invalid("container's cgroup unexpectedly frozen"));
@@ -217,7 +261,7 @@ fn make_cgroup(layout: &Layout, place: &Place, limits: &kernel::cgroup::Resource
     if processes > 0 {
         return Err(invalid(format!("container's cgroup is not empty: {processes} process(es) found")));
     }
-    layout.create_or_adopt(path, limits).map_err(in_words)
+    Ok(())
 }
 
 fn make_init(container: &Container, request: Request<'_>, group: &Cgroup) -> Result<Created> {
@@ -263,6 +307,7 @@ struct Undo {
     directory: Option<PathBuf>,
     cgroup: Option<Cgroup>,
     unit: Option<String>,
+    rdt: Option<Membership>,
 }
 
 impl Undo {
@@ -270,11 +315,13 @@ impl Undo {
         self.directory = None;
         self.cgroup = None;
         self.unit = None;
+        self.rdt = None;
     }
 }
 
 impl Drop for Undo {
     fn drop(&mut self) {
+        self.rdt.iter().for_each(Membership::take_back);
         // When one of these fails the name stays taken, and `delete --force` tries again.
         if let Some(unit) = self.unit.take() {
             let _ = systemd::stop(&unit);

@@ -3,8 +3,8 @@
 
 use crate::container::{self, Container, NOTIFY_SOCKET, Status};
 use crate::error::{Error, Result, invalid};
+use crate::root::{self, Root};
 use crate::{kill, rdt};
-use crate::root::Root;
 use kernel::signal::Signal;
 use runtime::hooks;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -15,6 +15,7 @@ const END_SECONDS_MAX: i64 = 10;
 
 /// Deletes a container that is not running.
 pub fn delete(root: &Root, id: &str) -> Result<()> {
+    sweep(root);
     let (container, _lock) = open(root, id)?.lock()?;
     match container.status()? {
         Status::Stopped | Status::Creating => remove(&container),
@@ -28,6 +29,7 @@ pub fn delete(root: &Root, id: &str) -> Result<()> {
 
 /// Deletes a container in whatever state it is; one that does not exist is as good as deleted.
 pub fn delete_forced(root: &Root, id: &str) -> Result<()> {
+    sweep(root);
     let container = match open(root, id) {
         Ok(container) => container,
         Err(Error::NotFound) => return Ok(()),
@@ -97,6 +99,13 @@ pub(crate) fn remove(container: &Container) -> Result<()> {
     Ok(told?)
 }
 
+/// Finishes removals that were killed. What cannot be removed now, the next one tries again.
+fn sweep(root: &Root) {
+    for directory in root.removed() {
+        let _ = empty(&directory);
+    }
+}
+
 /// By another name first, which no container can have: whoever finds the name has all of the container, its lock
 /// too, or nothing.
 pub(crate) fn remove_directory(directory: &Path) -> Result<()> {
@@ -111,7 +120,7 @@ pub(crate) fn remove_directory(directory: &Path) -> Result<()> {
 }
 
 fn aside(directory: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from("#");
+    let mut name = std::ffi::OsString::from(root::REMOVED);
     name.push(directory.file_name().unwrap_or_default());
     directory.with_file_name(name)
 }

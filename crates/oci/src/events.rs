@@ -3,26 +3,26 @@
 
 use crate::container::{Container, Status};
 use crate::error::{Result, invalid};
-use kernel::cgroup::{Cgroup, Stats};
+use crate::rdt;
+use kernel::cgroup::{Cgroup, OomWatch, Stats};
 use kernel::pidfd::PidFd;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// How long a kill for lack of memory may go unnoticed.
-const OOM_INTERVAL: Duration = Duration::from_millis(250);
-
 /// The counters of now, as an event.
 pub fn stats(container: &Container) -> Result<Value> {
     if matches!(container.status()?, Status::Stopped | Status::Creating) {
         return Err(invalid(format!("container with id {} is not running", container.id())));
     }
-    stats_of(&container.cgroup()?, container.id())
+    stats_of(&container.cgroup()?, container)
 }
 
-fn stats_of(cgroup: &Cgroup, id: &str) -> Result<Value> {
-    Ok(json!({"type": "stats", "id": id, "data": data(&cgroup.stats()?)}))
+fn stats_of(cgroup: &Cgroup, container: &Container) -> Result<Value> {
+    let mut data = data(&cgroup.stats()?);
+    data["intel_rdt"] = rdt::stats(&container.record);
+    Ok(json!({"type": "stats", "id": container.id(), "data": data}))
 }
 
 fn data(stats: &Stats) -> Value {
@@ -65,35 +65,31 @@ fn data(stats: &Stats) -> Value {
             ],
         },
         "hugetlb": {},
-        "intel_rdt": {},
         "network_interfaces": null,
     })
 }
 
-/// Calls `tell` with the counters once per `interval`, and with each kill for lack of memory, until the container ends
-/// or `tell` says false.
+/// Calls `tell` with the counters once per `interval`, and each time that the container is out of memory, until it ends or
+/// `tell` says false.
 pub fn watch(container: &Container, interval: Duration, mut tell: impl FnMut(&Value) -> bool) -> Result<()> {
-    let (Some(init), cgroup) = (container.init(), container.cgroup()?) else {
-        return Err(invalid(format!("container with id {} is not running", container.id())));
-    };
-    let pidfd = init.open().map_err(|_| invalid(format!("container with id {} is not running", container.id())))?;
-    let mut kills = cgroup.oom_kills()?;
+    let not_running = || invalid(format!("container with id {} is not running", container.id()));
+    let cgroup = container.cgroup()?;
+    let pidfd = container.init().ok_or_else(not_running)?.open().map_err(|_| not_running())?;
+    let mut memory = cgroup.watch_oom()?;
     let mut next = Instant::now() + interval;
     loop {
-        let wait = next.saturating_duration_since(Instant::now()).min(OOM_INTERVAL);
-        let ended = has_ended_within(&pidfd, wait)?;
-        let now = cgroup.oom_kills().unwrap_or(kills);
-        if now > kills && !tell(&json!({"type": "oom", "id": container.id()})) {
+        let ended = wait(&pidfd, memory.as_ref(), next.saturating_duration_since(Instant::now()))?;
+        // Before the end, of which it may be the reason.
+        if memory.as_mut().map_or(Ok(false), OomWatch::take)? && !tell(&json!({"type": "oom", "id": container.id()})) {
             return Ok(());
         }
-        kills = kills.max(now);
         if ended {
             return Ok(());
         }
         if Instant::now() >= next {
             next += interval;
             // Gone between two looks: the next one sees the end.
-            if let Ok(stats) = stats_of(&cgroup, container.id())
+            if let Ok(stats) = stats_of(&cgroup, container)
                 && !tell(&stats)
             {
                 return Ok(());
@@ -102,11 +98,13 @@ pub fn watch(container: &Container, interval: Duration, mut tell: impl FnMut(&Va
     }
 }
 
-fn has_ended_within(pidfd: &PidFd, wait: Duration) -> Result<bool> {
-    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
-    let timeout = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
+/// For the process's end, which is true then, for a lack of memory, and at most for `limit`.
+fn wait(pidfd: &PidFd, memory: Option<&OomWatch>, limit: Duration) -> Result<bool> {
+    let mut fds = vec![PollFd::new(pidfd, PollFlags::IN)];
+    fds.extend(memory.map(|memory| PollFd::new(memory, PollFlags::IN)));
+    let timeout = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
     match rustix::event::poll(&mut fds, Some(&timeout)) {
-        Ok(count) => Ok(count > 0),
+        Ok(_) => Ok(!fds[0].revents().is_empty()),
         Err(Errno::INTR) => Ok(false),
         Err(errno) => Err(kernel::Error::new("wait for the container's end", errno).into()),
     }

@@ -2,8 +2,8 @@
 //! directory, rights.
 
 use crate::container::{Container, Status};
-use crate::environment;
 use crate::error::{Error, Result, invalid};
+use crate::{environment, rdt};
 use kernel::cgroup::{Below, Controller, Entry};
 use runtime::{Bundle, Created, Exec, Keyring, RootChange, Stdio};
 use rustix::io::Errno;
@@ -45,6 +45,7 @@ pub fn exec(container: &Container, mut request: Request) -> Result<Created> {
     let state = container.state(spec::runtime::Status::Running);
     let keyring = if container.record.no_new_keyring { Keyring::Inherited } else { Keyring::New };
     let bundle = Bundle { state: &state, gate: None, preserved: request.preserved, root: RootChange::Pivot, keyring };
+    let membership = rdt::of(&container.record)?;
     let created = runtime::exec(Exec {
         target,
         process: &request.process,
@@ -54,8 +55,14 @@ pub fn exec(container: &Container, mut request: Request) -> Result<Created> {
         profile: container.record.config.linux.as_ref().and_then(|linux| linux.seccomp.as_ref()),
         linux: container.record.config.linux.as_ref(),
         bundle: Some(bundle),
-    });
-    Ok(created?)
+    })?;
+    match membership.map_or(Ok(()), |membership| membership.add(created.pid)) {
+        Ok(()) => Ok(created),
+        Err(error) => {
+            created.abandon();
+            Err(error)
+        }
+    }
 }
 
 fn entry(container: &Container, wanted: &[String]) -> Result<Entry> {

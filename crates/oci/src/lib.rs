@@ -15,11 +15,13 @@ pub mod features;
 pub mod kill;
 pub mod notify;
 pub mod pause;
+pub mod rdt;
 pub mod restore;
 pub mod root;
 pub mod start;
 pub mod starter;
 pub mod template;
+pub mod unavailable;
 pub mod update;
 
 mod criu;

@@ -4,6 +4,7 @@
 //! <root>/<id>/state.json   what the container is and its first process
 //! <root>/<id>/lock         flock of whoever changes it
 //! <root>/<id>/exec.fifo    the gate of a container that is created and not started
+//! <root>/#<id>             what is being removed
 //! ```
 
 use crate::container::Container;
@@ -11,6 +12,9 @@ use crate::error::{Error, Result, invalid};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
+
+/// Before the name of a container whose directory is being removed. No container's name begins so.
+pub(crate) const REMOVED: &str = "#";
 
 #[derive(Debug, Clone)]
 pub struct Root {
@@ -43,6 +47,14 @@ impl Root {
         let mut names: Vec<String> = names.filter(|name| check_name(name).is_ok()).collect();
         names.sort();
         Ok(names)
+    }
+
+    /// What removals that were killed have left.
+    pub(crate) fn removed(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let is_removed =
+            |entry: &std::fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(REMOVED.as_bytes());
+        entries.filter(is_removed).map(|entry| entry.path()).collect()
     }
 
     /// The container `id`, as it was when its state was written last.

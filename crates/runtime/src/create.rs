@@ -9,8 +9,9 @@ use crate::init::{self, Plan};
 use crate::listener::Listener;
 use crate::mount_plan::{self, Surroundings};
 use crate::namespaces::Namespaces;
-use crate::prepare::{Filter, Process};
+use crate::prepare::{self, Filter, Process};
 use crate::process::Streams;
+use crate::shown_root::ShownRoot;
 use crate::spawn::{self, reap};
 use crate::sync::{self, Message, Socket};
 use crate::{rootfs, seccomp};
@@ -28,6 +29,7 @@ use std::path::Path;
 
 /// What a container is made of.
 pub struct Create<'a> {
+    /// What it says of cgroups and of Intel RDT is the caller's to do.
     pub spec: &'a Spec,
     pub rootfs: Rootfs<'a>,
     /// An existing empty directory of the host, on which the root is attached inside the new mount namespace only.
@@ -82,6 +84,7 @@ pub struct Created {
     /// Master side of the terminal, if one was asked for.
     pub console: Option<OwnedFd>,
     pub(crate) socket: Socket,
+    pub(crate) shown_root: Option<ShownRoot>,
 }
 
 /// Makes the container up to its execve. The caller must have one thread only.
@@ -107,9 +110,20 @@ pub fn create_and_connect(create: Create<'_>, connect: impl FnOnce(BorrowedFd<'_
     drop(theirs);
     let linux = create.spec.linux.as_ref();
     let devices = linux.map(|linux| &linux.net_devices);
-    finish(child, ours, &plan.ending, |child, ours| {
+    let created = finish(child, ours, &plan.ending, |child, ours| {
         provide_namespaces(&plan.namespaces, devices, child, ours, connect)
-    })
+    });
+    if !plan.namespaces.shares_mounts() {
+        return created;
+    }
+    let shown = ShownRoot::of(rootfs)?;
+    match created {
+        Ok(created) => Ok(Created { shown_root: Some(shown), ..created }),
+        Err(error) => {
+            shown.take_off();
+            Err(error)
+        }
+    }
 }
 
 /// Waits until `child` is ready; on any error it is ended and reaped.
@@ -125,7 +139,7 @@ pub(crate) fn finish(
         Err(error) => Err(error),
     };
     match ready {
-        Ok(console) => Ok(Created { pid: child.pid, pidfd: child.pidfd, console, socket: ours }),
+        Ok(console) => Ok(Created { pid: child.pid, pidfd: child.pidfd, console, socket: ours, shown_root: None }),
         Err(error) => {
             reap(&child.pidfd);
             Err(error)
@@ -229,15 +243,11 @@ fn check_devices(linux: &Linux, namespaces: &Namespaces) -> Result<()> {
 fn plan<'a>(create: &'a Create<'a>, rootfs: &'a Mount) -> Result<Plan<'a>> {
     let spec = create.spec;
     let linux = spec.linux.as_ref().ok_or_else(|| invalid("the specification has no part for Linux"))?;
-    let process = spec.process.as_ref().ok_or_else(|| invalid("the specification has no process"))?;
+    let process = process_of(spec, create.bundle.as_ref())?;
     let namespaces = Namespaces::prepare(linux)?;
     check_names(spec, &namespaces)?;
+    check_paths(linux, &namespaces)?;
     check_devices(linux, &namespaces)?;
-    if linux.intel_rdt.is_some() {
-        let is_there = Path::new("/sys/fs/resctrl/schemata").exists();
-        let why = if is_there { "brig cannot do that yet" } else { "Intel RDT is not enabled" };
-        return Err(invalid(format!("intelRdt is specified in config, but {why}")));
-    }
     let filter = filter(create.seccomp, linux.seccomp.as_ref(), create.bundle.map(|bundle| (bundle.state, true)))?;
     // A bound /dev is somebody else's: nothing is made in it.
     let is_dev = |path: &str| mount_plan::clean(path).as_deref() == Some(Path::new("/dev"));
@@ -277,6 +287,24 @@ fn plan<'a>(create: &'a Create<'a>, rootfs: &'a Mount) -> Result<Plan<'a>> {
         )?,
         ending: Ending { bundle: create.bundle, hooks: spec.hooks.as_ref(), environment: &process.env },
     })
+}
+
+/// One that waits at a gate may lack it: `process` is required by `start`, not by `create` (config.md, process).
+fn process_of<'a>(spec: &'a Spec, bundle: Option<&Bundle<'_>>) -> Result<&'a spec::runtime::Process> {
+    match &spec.process {
+        Some(process) => Ok(process),
+        None if bundle.is_some_and(|bundle| bundle.gate.is_some()) => Ok(prepare::absent()),
+        None => Err(invalid("the specification has no process")),
+    }
+}
+
+/// On the host's own /proc they would hold for the host.
+fn check_paths(linux: &Linux, namespaces: &Namespaces) -> Result<()> {
+    let has_paths = !linux.masked_paths.is_empty() || !linux.readonly_paths.is_empty();
+    if has_paths && namespaces.shares_mounts() {
+        return Err(invalid("unable to restrict sys entries without a private MNT namespace"));
+    }
+    Ok(())
 }
 
 fn mount_label(linux: &Linux) -> Result<&str> {
@@ -325,6 +353,8 @@ pub(crate) fn filter<'a>(
     container: Option<(&State, bool)>,
 ) -> Result<Option<Filter<'a>>> {
     let in_words = |error: seccomp::Error| invalid(format!("seccomp profile: {error}"));
+    // As runc: an empty profile is none.
+    let profile = profile.filter(|profile| !profile.is_empty());
     let flags = match profile {
         Some(profile) => seccomp::flags(profile).map_err(in_words)?,
         None => kernel::seccomp::Flags::SPEC_ALLOW,
@@ -363,12 +393,7 @@ fn root_propagation(linux: &Linux) -> Result<(Propagation, bool)> {
 /// which refuses shared mounts.
 fn bind_rootfs(path: &Path, linux: Option<&Linux>) -> Result<Mount> {
     let (wanted, _) = linux.map_or(Ok((Propagation::Private, true)), root_propagation)?;
-    let now = match wanted {
-    // As runc: an empty profile is none.
-    let profile = profile.filter(|profile| !profile.is_empty());
-        Propagation::Slave | Propagation::Shared => Propagation::Slave,
-        Propagation::Private | Propagation::Unbindable => Propagation::Private,
-    };
+    let now = rootfs::propagation_before(wanted);
     let mount = Mount::bind(path, true)?;
     mount.set_attributes(Attributes::NONE, Attributes::NONE, Some(now), true)?;
     Ok(mount)

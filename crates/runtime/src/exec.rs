@@ -17,7 +17,8 @@ use kernel::clone::Options;
 use kernel::namespace::{self, Kind, Set};
 use kernel::pidfd::PidFd;
 use kernel::process::ProcessId;
-use kernel::{identity, prctl};
+use kernel::{identity, pivot, prctl};
+use rustix::fs::{Mode, OFlags};
 use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -42,6 +43,8 @@ pub struct Exec<'a> {
 struct Plan<'a> {
     target: PidFd,
     namespaces: Set,
+    /// Of a container whose root is not that of a mount namespace.
+    root: Option<OwnedFd>,
     entry: Option<Entry>,
     streams: Streams<'a>,
     process: Process<'a>,
@@ -51,8 +54,11 @@ struct Plan<'a> {
 /// Makes the process up to its execve. The caller must have one thread only. `ESRCH` when the container's first
 /// process has ended.
 pub fn exec(exec: Exec<'_>) -> Result<Created> {
+    let target = exec.target.open()?;
+    let root = if exec.linux.is_some_and(shares_mounts) { Some(root_of(exec.target.pid, &target)?) } else { None };
     let plan = Plan {
-        target: exec.target.open()?,
+        target,
+        root,
         namespaces: namespaces_of(exec.target.pid)?,
         entry: exec.cgroup,
         streams: exec.stdio.streams(),
@@ -90,6 +96,20 @@ fn namespaces_of(target: i32) -> Result<Set> {
     Ok(set)
 }
 
+fn shares_mounts(linux: &spec::runtime::Linux) -> bool {
+    !linux.namespaces.iter().any(|namespace| namespace.kind == spec::runtime::NamespaceKind::Mount)
+}
+
+/// The root directory of the process that `pidfd` stands for.
+fn root_of(pid: i32, pidfd: &PidFd) -> Result<OwnedFd> {
+    let path = format!("/proc/{pid}/root");
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(path.as_str(), flags, Mode::empty()).during_at("open", path)?;
+    // Still alive, so that the number was its own.
+    pidfd.send_signal(0)?;
+    Ok(root)
+}
+
 fn run(plan: &Plan<'_>, ours: &Socket, theirs: &Socket) -> i32 {
     // The parent's end was copied by the clone: as long as we hold it, its owner's death would not reach us.
     process::close_parents_end(ours);
@@ -111,6 +131,9 @@ fn enter(plan: &Plan<'_>, socket: &Socket) -> Result<Infallible, Failure> {
     prctl::forbid_inspection()?;
     // 4. All at once: with the mount namespace the root and the working directory become the container's.
     namespace::join_process(&plan.target, plan.namespaces)?;
+    if let Some(root) = &plan.root {
+        pivot::chroot(root)?;
+    }
     if plan.namespaces.contains(Kind::User) {
         identity::set_groups(&[])?;
         identity::set_group(0)?;

@@ -72,8 +72,7 @@ fn set_up(plan: &Plan<'_>, socket: &Socket) -> Result<Infallible, process::Failu
     // 4. Out of sight before others than our parent may look (CVE-2016-9962).
     prctl::forbid_inspection()?;
     // 5. Cut off from the host's mounts before the first mount, which would else appear there.
-    kernel::mount::set_propagation(Path::new("/"), Propagation::Private, true)?;
-    plan.rootfs.attach_at(rustix::fs::CWD, plan.mount_point)?;
+    attach_root(plan)?;
     // 6. Namespaces of others before the file systems that show them.
     join_namespaces(plan)?;
     set_names(plan)?;
@@ -90,6 +89,8 @@ fn set_up(plan: &Plan<'_>, socket: &Socket) -> Result<Infallible, process::Failu
         plan.rootfs.set_attributes(Attributes::READ_ONLY, Attributes::NONE, None, false)?;
     }
     match plan.ending.bundle.map(|bundle| bundle.root).unwrap_or_default() {
+        // The namespace's root is not ours to change.
+        _ if plan.namespaces.shares_mounts() => pivot::chroot(&root)?,
         RootChange::Pivot => pivot::pivot(&root)?,
         RootChange::Move => pivot::change_root(&root)?,
     }
@@ -131,13 +132,28 @@ fn become_mapped_root(plan: &Plan<'_>, socket: &Socket) -> Result<()> {
     Ok(identity::set_user(0)?)
 }
 
+fn attach_root(plan: &Plan<'_>) -> Result<()> {
+    if let Some(joined) = plan.namespaces.joined(Kind::Mount) {
+        // It becomes the container's, with the container's root as its root.
+        namespace::join(joined, Kind::Mount)?;
+    }
+    if plan.namespaces.shares_mounts() {
+        plan.rootfs.attach_at(rustix::fs::CWD, plan.mount_point)?;
+        // Attached beneath a shared mount it is shared as well, and so would be all that is mounted in it.
+        let propagation = rootfs::propagation_before(plan.root_propagation.0);
+        return Ok(plan.rootfs.set_attributes(Attributes::NONE, Attributes::NONE, Some(propagation), true)?);
+    }
+    kernel::mount::set_propagation(Path::new("/"), Propagation::Private, true)?;
+    Ok(plan.rootfs.attach_at(rustix::fs::CWD, plan.mount_point)?)
+}
+
 fn join_namespaces(plan: &Plan<'_>) -> Result<()> {
     if plan.joined_before {
         return Ok(());
     }
     for (kind, fd) in &plan.namespaces.joined {
-        // The pid namespace was joined around the clone, see `spawn.rs`.
-        if *kind != Kind::Pid {
+        // The pid namespace was joined around the clone, see `spawn.rs`, the mount namespace in `attach_root`.
+        if !matches!(kind, Kind::Pid | Kind::Mount) {
             namespace::join(fd, *kind)?;
         }
     }

@@ -28,6 +28,7 @@ mod process;
 mod program;
 mod reaper;
 mod rootfs;
+mod shown_root;
 mod spawn;
 mod sync;
 
@@ -36,5 +37,6 @@ pub use create::{Create, Created, Rootfs, Stdio, create, create_and_connect};
 pub use error::{Error, ExecError, ExecErrorKind, Result};
 pub use exec::{Exec, exec};
 pub use kill::kill;
+pub use mount_options::sift_bind;
 pub use prepare::warnings;
 pub use start::Running;

@@ -86,6 +86,21 @@ impl Options {
     }
 }
 
+/// Takes what is for a file system out of the options of a bind mount, which has none of its own: the kernel would leave it
+/// without effect. Returns what was taken out; nothing of other mounts.
+pub fn sift_bind(mount: &mut spec::runtime::Mount) -> Vec<String> {
+    let is_bind = |options: &[String]| Options::parse(options).is_ok_and(|options| options.bind.is_some());
+    if mount.kind != "bind" && !is_bind(&mount.options) {
+        return Vec::new();
+    }
+    let is_data =
+        |option: &String| Options::parse(std::slice::from_ref(option)).is_ok_and(|options| !options.data.is_empty());
+    let single = mount.options.iter().flat_map(|entry| split(entry)).map(str::to_owned);
+    let (data, kept) = single.partition(is_data);
+    mount.options = kept;
+    data
+}
+
 /// A comma separates, but not within the quotes of a security context.
 fn split(entry: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
@@ -186,6 +201,22 @@ mod tests {
         let options = parse(&["ro,nosuid,context=\"a,b\""]);
         assert_eq!(options.set, Attributes::READ_ONLY.with(Attributes::NOSUID));
         assert_eq!(options.data, [("context".into(), Some("\"a,b\"".into()))]);
+    }
+
+    #[test]
+    fn binds_have_no_data() {
+        let mount = |kind: &str, options: &[&str]| spec::runtime::Mount {
+            kind: kind.into(),
+            options: options.iter().map(|option| (*option).to_owned()).collect(),
+            ..spec::runtime::Mount::default()
+        };
+        let check = |mut mount: spec::runtime::Mount, taken: &[&str], kept: &[&str]| {
+            assert_eq!(sift_bind(&mut mount), taken);
+            assert_eq!(mount.options, kept);
+        };
+        check(mount("", &["ro,mode=755", "rbind", "size=1k"]), &["mode=755", "size=1k"], &["ro", "rbind"]);
+        check(mount("bind", &["discard", "sync"]), &["discard"], &["sync"]);
+        check(mount("tmpfs", &["mode=755"]), &[], &["mode=755"]);
     }
 
     #[test]

@@ -33,9 +33,6 @@ impl Namespaces {
                 namespaces.joined.push((kind, namespace::open(Path::new(&wanted.path))?));
             }
         }
-        if !namespaces.new.contains(Kind::Mount) {
-            return Err(invalid("a container needs a new mount namespace"));
-        }
         namespaces.time = time_offsets(linux, &namespaces)?;
         namespaces.users = mappings(&linux.uid_mappings)?;
         namespaces.groups = mappings(&linux.gid_mappings)?;
@@ -48,9 +45,15 @@ impl Namespaces {
 
     /// True when an intermediate process must join the others' namespaces before the container's first process is made:
     /// into the user namespace of another new ones must be born, and from within a new one nothing of the host's can be
-    /// joined any more.
+    /// joined any more. Not for a mount namespace, which the first process enters by itself (`init.rs`).
     pub fn joins_before(&self) -> bool {
-        self.joins(Kind::User) || (self.new.contains(Kind::User) && !self.joined.is_empty())
+        let joins_others = self.joined.iter().any(|(kind, _)| *kind != Kind::Mount);
+        self.joins(Kind::User) || (self.new.contains(Kind::User) && joins_others)
+    }
+
+    /// True when the container has no mount namespace of its own: what is mounted for it shows where the caller is.
+    pub fn shares_mounts(&self) -> bool {
+        !self.new.contains(Kind::Mount) && !self.joins(Kind::Mount)
     }
 
     /// True when the container's users are not those of the caller.
@@ -171,6 +174,8 @@ mod tests {
         assert!(found.joins(Kind::Network));
         assert!(!found.differs_from_own(Kind::Network).unwrap());
         assert!(found.differs_from_own(Kind::Mount).unwrap());
+        assert!(!found.shares_mounts() && prepare(&[]).unwrap().shares_mounts());
+        assert!(!prepare(&[(NamespaceKind::Mount, "/proc/self/ns/mnt")]).unwrap().shares_mounts());
     }
 
     #[test]
@@ -200,7 +205,6 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        assert!(prepare(&[]).is_err());
         assert!(prepare(&[(NamespaceKind::Mount, ""), (NamespaceKind::Mount, "")]).is_err());
         assert!(prepare(&[(NamespaceKind::Mount, ""), (NamespaceKind::User, "")]).is_err());
         assert!(prepare(&[(NamespaceKind::Mount, "/nonexistent")]).is_err());

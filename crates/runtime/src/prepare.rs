@@ -10,6 +10,7 @@ use kernel::seccomp::{self, Flags};
 use rustix::process::Resource;
 use std::borrow::Cow;
 use std::ffi::CString;
+use std::sync::OnceLock;
 
 /// Access rights of a process that says nothing about its umask.
 const UMASK_DEFAULT: u32 = 0o022;
@@ -69,7 +70,11 @@ impl<'a> Process<'a> {
             return Err(invalid(format!("oom score adjustment {adjustment} is not within -1000 and 1000")));
         }
         Ok(Process {
-            program: Program::prepare(&process.args, &process.env)?,
+            program: if std::ptr::eq(process, absent()) {
+                Program::absent()
+            } else {
+                Program::prepare(&process.args, &process.env)?
+            },
             working_directory: c_string("working directory", &process.cwd)?,
             user: process.user.uid,
             group: process.user.gid,
@@ -84,6 +89,12 @@ impl<'a> Process<'a> {
             reaper,
         })
     }
+}
+
+/// Stands for the process of a specification that has none: root without any rights, and no program.
+pub(crate) fn absent() -> &'static spec::runtime::Process {
+    static ABSENT: OnceLock<spec::runtime::Process> = OnceLock::new();
+    ABSENT.get_or_init(|| spec::runtime::Process { cwd: "/".to_owned(), ..spec::runtime::Process::default() })
 }
 
 pub(crate) fn c_string(what: &str, text: &str) -> Result<CString> {

@@ -19,6 +19,8 @@ pub(crate) struct Program {
     candidates: Vec<CString>,
     arguments: Strings,
     environment: Strings,
+    /// There is none: executing it is what fails.
+    absent: bool,
 }
 
 impl Program {
@@ -32,12 +34,28 @@ impl Program {
             candidates: candidates(&name, environment)?,
             arguments: Strings::new(arguments.iter().map(String::as_str)).ok_or_else(|| zero("arguments"))?,
             environment: Strings::new(environment.iter().map(String::as_str)).ok_or_else(|| zero("environment"))?,
+            absent: false,
             name,
         })
     }
 
+    /// Of a container that is created and cannot be started.
+    pub fn absent() -> Program {
+        let nothing = || Strings::new(std::iter::empty::<&str>()).expect("nothing holds no zero byte");
+        Program {
+            name: String::new(),
+            candidates: Vec::new(),
+            arguments: nothing(),
+            environment: nothing(),
+            absent: true,
+        }
+    }
+
     /// The first candidate that the calling process may execute, seen from its root, directory and rights.
     pub fn locate(&self) -> Result<&CStr> {
+        if self.absent {
+            return Ok(c"");
+        }
         let mut worst = (Errno::NOENT, ExecErrorKind::NotFound);
         for candidate in &self.candidates {
             match check(candidate) {
@@ -60,6 +78,9 @@ impl Program {
 
     /// Returns only on failure.
     pub fn execute(&self, path: &CStr) -> Error {
+        if self.absent {
+            return invalid("cannot start: the specification has no process");
+        }
         let errno = kernel::exec::execve(path, &self.arguments, &self.environment);
         let kind = match errno {
             Errno::NOENT => ExecErrorKind::NotFound,

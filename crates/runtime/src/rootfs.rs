@@ -41,6 +41,15 @@ pub(crate) struct Device {
     pub group: u32,
 }
 
+/// How the root is connected with the mounts that it comes from until the process is in it, for what it shall be in the end:
+/// sharing starts last, because pivot_root(2) refuses shared mounts.
+pub(crate) fn propagation_before(wanted: Propagation) -> Propagation {
+    match wanted {
+        Propagation::Slave | Propagation::Shared => Propagation::Slave,
+        Propagation::Private | Propagation::Unbindable => Propagation::Private,
+    }
+}
+
 /// The default devices and those of the specification, which win over a default of the same path.
 pub(crate) fn plan(devices: &[spec::runtime::Device]) -> Result<Vec<Device>> {
     let mut planned: Vec<Device> = DEVICES

@@ -67,8 +67,9 @@ fn join_and_clone(joined: &[(Kind, OwnedFd)], options: Options<'_>, child: impl 
     // it the right to look into us, who are still root of the host with all of its files (CVE-2016-9962).
     prctl::forbid_inspection()?;
     // What is the host's, or anybody's else, can be joined only with our rights of now; what belongs to the user
-    // namespace, perhaps only with those that it gives.
-    let (user, mut later): (Vec<_>, Vec<_>) = joined.iter().partition(|(kind, _)| *kind == Kind::User);
+    // namespace, perhaps only with those that it gives. Not the mounts: the child still needs the host's /proc.
+    let joined = joined.iter().filter(|(kind, _)| *kind != Kind::Mount);
+    let (user, mut later): (Vec<_>, Vec<_>) = joined.partition(|(kind, _)| *kind == Kind::User);
     if !user.is_empty() {
         later.retain(|(kind, fd)| namespace::join(fd, *kind).is_err());
     }
@@ -83,4 +84,30 @@ pub(crate) fn reap(pidfd: &PidFd) {
     // Either fails only when the process has ended and been reaped already.
     let _ = pidfd.send_signal(9);
     let _ = pidfd.wait();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::namespace::Set;
+    use kernel::pidfd::Exit;
+    use rustix::process::{DumpableBehavior, dumpable_behavior};
+
+    #[test]
+    fn nobody_in_a_joined_user_namespace_can_look_into_the_child() {
+        let options = Options { namespaces: Set::NONE.with(Kind::User), ..Options::default() };
+        let (ours, theirs) = sync::pair().unwrap();
+        let other = clone::clone3(options, || {
+            drop(ours.receive());
+            0
+        });
+        // Not everybody may make one.
+        let Ok(other) = other else { return };
+        let user = namespace::of_process(other.pid, Kind::User).unwrap();
+        let is_dumpable = || i32::from(!matches!(dumpable_behavior(), Ok(DumpableBehavior::NotDumpable)));
+        let child = spawn_through(&[(Kind::User, user)], Options::default(), is_dumpable).unwrap();
+        assert_eq!(child.pidfd.wait().unwrap(), Exit::Code(0));
+        drop((ours, theirs));
+        reap(&other.pidfd);
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::create::Created;
 use crate::error::{Error, Result};
+use crate::shown_root::ShownRoot;
 use crate::spawn::reap;
 use crate::sync::{Message, Socket};
 use kernel::pidfd::PidFd;
@@ -20,11 +21,12 @@ pub struct Running {
 impl Created {
     /// `Ok` after execve has succeeded. On an error the process has ended and is reaped.
     pub fn start(self) -> Result<Running> {
-        let Created { pid, pidfd, console, socket } = self;
+        let Created { pid, pidfd, console, socket, shown_root } = self;
         match start(&socket) {
             Ok(()) => Ok(Running { pid, pidfd, console }),
             Err(error) => {
                 reap(&pidfd);
+                shown_root.iter().for_each(ShownRoot::take_off);
                 Err(error)
             }
         }
@@ -33,6 +35,7 @@ impl Created {
     /// Ends the process and reaps it; nothing of the container is left.
     pub fn abandon(self) {
         reap(&self.pidfd);
+        self.shown_root.iter().for_each(ShownRoot::take_off);
     }
 }
 

@@ -200,7 +200,11 @@ pub static UPDATE: Command = Command {
     summary: "change a container's limits",
     description: "The file of --resources holds `linux.resources` of the specification as JSON; what it leaves out stays.",
     flags: &[
-        text("resources", "r", "file with the limits as JSON, - for standard input; other flags do not count then"),
+        text(
+            "resources",
+            "r",
+            "file with the limits as JSON, - for standard input; other flags of limits do not count then",
+        ),
         number("blkio-weight", "weight of its input and output, 10 to 1000"),
         text("cpu-period", "", "length of a period of the CPU quota in microseconds"),
         text("cpu-quota", "", "CPU time in each period in microseconds"),

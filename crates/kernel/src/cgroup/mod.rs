@@ -7,6 +7,7 @@ mod devices;
 mod file;
 mod hierarchy;
 mod layout;
+mod oom;
 mod resources;
 mod stats;
 mod tree;
@@ -20,6 +21,7 @@ pub use devices::{Access, DeviceKind, DeviceRule, DeviceState, Exception};
 pub use hierarchy::{Controller, Hierarchy};
 pub use layout::Layout;
 pub(crate) use layout::unescape;
+pub use oom::OomWatch;
 pub use resources::{
     Blkio, BlockDevice, Cpu, DeviceWeight, Limit, Memory, Network, Rdma, Resources, Throttle, ThrottleKind,
     weight_of_shares,
@@ -147,6 +149,11 @@ impl Cgroup {
     /// such group.
     pub fn oom_kills(&self) -> Result<u64> {
         either!(self.oom_kills())
+    }
+
+    /// From now on being told that the group is out of memory. `None` where its memory is not watched.
+    pub fn watch_oom(&self) -> Result<Option<OomWatch>> {
+        either!(self.watch_oom())
     }
 
     /// Lets `user`, as this process counts users, make groups beneath this one. Only version 2 can do that safely: on

@@ -228,11 +228,19 @@ fn an_oom_kill_is_seen_and_counted() {
     let cgroup = machine.create("x", &Resources { memory, ..Resources::default() });
     assert_eq!(run(&cgroup, "true"), 0);
     assert_eq!(cgroup.oom_kills().unwrap(), 0);
+    let mut watch = cgroup.watch_oom().unwrap().unwrap();
+    assert!(!watch.take().unwrap());
     assert_eq!(run(&cgroup, "exec dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null"), 128 + libc::SIGKILL);
     assert_eq!(cgroup.oom_kills().unwrap(), 1);
+    rustix::event::poll(&mut [rustix::event::PollFd::new(&watch, rustix::event::PollFlags::IN)], None).unwrap();
+    assert!(watch.take().unwrap());
+    assert!(!watch.take().unwrap());
     let stats = cgroup.stats().unwrap();
     assert_eq!(stats.memory.limit_bytes, Some(16 * MIB));
     assert!(stats.memory.usage_bytes <= 16 * MIB);
+    cgroup.remove().unwrap();
+    assert!(!watch.take().unwrap(), "the end of the group is no lack of memory");
+    assert!(cgroup.watch_oom().unwrap().is_none());
 }
 
 #[test]

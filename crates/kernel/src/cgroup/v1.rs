@@ -11,7 +11,7 @@ mod stats;
 
 use crate::cgroup::devices::DeviceState;
 use crate::cgroup::hierarchy::{Controller, Hierarchy};
-use crate::cgroup::{Below, Entry, Resources, Stats, file, tree};
+use crate::cgroup::{Below, Entry, OomWatch, Resources, Stats, file, oom, tree};
 use crate::signal::Signal;
 use crate::{Error, Result};
 use rustix::fs::OFlags;
@@ -263,6 +263,10 @@ impl Cgroup {
             todo.extend(tree::children(&dir)?);
         }
         Ok(kills)
+    }
+
+    pub fn watch_oom(&self) -> Result<Option<OomWatch>> {
+        self.directory(Controller::Memory).map_or(Ok(None), |dir| oom::version_1(&dir))
     }
 
     /// Version 1 is not safe to hand over (cgroups(7)): nothing is done.

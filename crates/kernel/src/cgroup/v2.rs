@@ -7,7 +7,7 @@ mod limits;
 mod stats;
 
 use crate::cgroup::devices::DeviceState;
-use crate::cgroup::{Below, Entry, Network, Resources, Stats, file, tree};
+use crate::cgroup::{Below, Entry, Network, OomWatch, Resources, Stats, file, oom, tree};
 use crate::signal::Signal;
 use crate::{Context, Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -255,8 +255,11 @@ impl Cgroup {
     }
 
     pub fn oom_kills(&self) -> Result<u64> {
-        let events = file::read_if_there(&self.dir, "memory.events")?.unwrap_or_default();
-        Ok(file::field(&events, "oom_kill").unwrap_or(0))
+        Ok(oom::kills(&self.dir)?.unwrap_or(0))
+    }
+
+    pub fn watch_oom(&self) -> Result<Option<OomWatch>> {
+        oom::version_2(&self.dir)
     }
 
     /// Hands the group to `user`, who may then make groups beneath it (cgroups(7), delegation): the directory and the
