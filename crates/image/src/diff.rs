@@ -4,11 +4,12 @@
 //! As docker prints it: a directory counts as changed when something in it has changed or its
 //! owner or mode has; a file that overlay copied up but that is the same again does not count.
 
+use crate::descent::{DIRECTORY, Descent, PATH_LENGTH_MAX};
 use crate::error::Result;
 use crate::export::{is_opaque, sorted_names};
 use crate::unpack::is_whiteout;
 use kernel::Context;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, Stat};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -42,70 +43,149 @@ impl fmt::Display for Change {
     }
 }
 
-/// The changes of `upper` against `lowers` (top first), sorted by path.
+/// Descriptors that all walks together hold for the levels above.
+const OPEN_MAX: usize = 256;
+
+/// The changes of `upper` against `lowers` (top first), sorted by path. What lies so deep that no program can name it is
+/// not looked at.
 pub fn changes(upper: &Path, lowers: &[PathBuf]) -> Result<Vec<Change>> {
+    let open_max = (OPEN_MAX / (lowers.len() + 1)).max(1);
     let upper = open_directory(rustix::fs::CWD, upper.as_os_str())?;
     // Of a mount the name is a link in /proc: "." is what it leads to.
     let open = |lower: &PathBuf| open_directory(rustix::fs::CWD, lower.join(".").as_os_str());
-    let lowers: Result<Vec<OwnedFd>> = lowers.iter().map(open).collect();
-    let mut changes = Vec::new();
-    compare(&upper, &lowers?, Path::new("/"), &mut changes)?;
-    changes.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(changes)
+    let lowers = lowers.iter().map(|lower| Ok(Descent::new(open(lower)?, open_max)));
+    let mut walk =
+        Walk { upper: Descent::new(upper, open_max), lowers: lowers.collect::<Result<Vec<_>>>()?, changes: Vec::new() };
+    walk.compare()?;
+    walk.changes.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(walk.changes)
 }
 
-/// Compares a directory of the upper with those that lie directly below it.
-fn compare(upper: &OwnedFd, lowers: &[OwnedFd], path: &Path, changes: &mut Vec<Change>) -> Result<()> {
-    let names = sorted_names(upper)?;
-    if is_opaque(upper)? {
-        for name in visible_names(lowers)?.into_iter().filter(|name| !names.contains(name)) {
-            changes.push(Change { kind: ChangeKind::Deleted, path: path.join(name) });
+/// A directory of the upper of which some names are still to be compared.
+struct Level {
+    names: std::vec::IntoIter<OsString>,
+    path: PathBuf,
+    /// What the layers show in its place.
+    old: Option<Stat>,
+    new: Stat,
+    /// Changes when it was begun: later ones are in it.
+    before: usize,
+}
+
+struct Walk {
+    upper: Descent,
+    /// Those that have the upper's current directory are as deep as it.
+    lowers: Vec<Descent>,
+    changes: Vec<Change>,
+}
+
+impl Walk {
+    fn compare(&mut self) -> Result<()> {
+        let top = rustix::fs::fstat(self.upper.current()).during("stat directory")?;
+        // The top itself is no change, whatever is in it.
+        let mut levels = vec![self.begin(PathBuf::from("/"), Some(top), top)?];
+        while let Some(level) = levels.last_mut() {
+            let Some(name) = level.names.next() else {
+                let depth = self.upper.depth();
+                if let Some(level) = levels.pop().filter(|_| depth > 0) {
+                    let has_changes = self.changes.len() > level.before;
+                    self.note(level.path, level.old, &level.new, has_changes);
+                }
+                self.up()?;
+                continue;
+            };
+            let path = level.path.join(&name);
+            if let Some((old, new)) = self.look(&name, &path)? {
+                levels.push(self.begin(path, old, new)?);
+            }
         }
+        Ok(())
     }
-    for name in names {
-        let stat = stat(upper, &name)?;
-        let path = path.join(&name);
-        let below = below(lowers, &name)?;
-        if is_whiteout(&stat) {
+
+    /// Begins with the upper's current directory.
+    fn begin(&mut self, path: PathBuf, old: Option<Stat>, new: Stat) -> Result<Level> {
+        let before = self.changes.len();
+        let names = sorted_names(self.upper.current())?;
+        if is_opaque(self.upper.current())? {
+            for name in self.visible_names()?.into_iter().filter(|name| !names.contains(name)) {
+                self.changes.push(Change { kind: ChangeKind::Deleted, path: path.join(name) });
+            }
+        }
+        Ok(Level { names: names.into_iter(), path, old, new, before })
+    }
+
+    /// Compares one name; a directory is gone into, and what it is and was is given.
+    fn look(&mut self, name: &OsStr, path: &Path) -> Result<Option<(Option<Stat>, Stat)>> {
+        let new = stat(self.upper.current(), name)?;
+        let below = below(&self.here(), name)?;
+        let old = below.as_ref().map(|below| below.stat);
+        if is_whiteout(&new) {
             // A whiteout over nothing: made and removed again.
-            if below.is_some() {
-                changes.push(Change { kind: ChangeKind::Deleted, path });
+            if old.is_some() {
+                self.changes.push(Change { kind: ChangeKind::Deleted, path: path.to_owned() });
             }
-            continue;
+            return Ok(None);
         }
-        let is_directory = FileType::from_raw_mode(stat.st_mode).is_dir();
-        let (old, below) = match below {
-            Some(below) => (Some(below.stat), below.directories),
-            None => (None, Vec::new()),
-        };
-        let before = changes.len();
-        if is_directory {
-            compare(&open_directory(upper, &name)?, &below, &path, changes)?;
+        if !FileType::from_raw_mode(new.st_mode).is_dir() || path.as_os_str().len() > PATH_LENGTH_MAX {
+            self.note(path.to_owned(), old, &new, false);
+            return Ok(None);
         }
-        let kind = match old {
-            None => Some(ChangeKind::Added),
-            Some(old) => {
-                let differs = is_different(&stat, &old) || changes.len() > before;
-                differs.then_some(ChangeKind::Modified)
+        let directory = open_directory(self.upper.current(), name)?;
+        let depth = self.upper.depth();
+        self.upper.down(directory)?;
+        let mut merged = below.map(|below| below.directories).unwrap_or_default().into_iter().peekable();
+        for (number, lower) in self.lowers.iter_mut().filter(|lower| lower.depth() == depth).enumerate() {
+            if let Some((_, directory)) = merged.next_if(|(index, _)| *index == number) {
+                lower.down(directory)?;
             }
-        };
-        if let Some(kind) = kind {
-            changes.push(Change { kind, path });
         }
+        Ok(Some((old, new)))
     }
-    Ok(())
+
+    fn note(&mut self, path: PathBuf, old: Option<Stat>, new: &Stat, has_changes: bool) {
+        let kind = match old {
+            None => ChangeKind::Added,
+            Some(old) if has_changes || is_different(new, &old) => ChangeKind::Modified,
+            Some(_) => return,
+        };
+        self.changes.push(Change { kind, path });
+    }
+
+    fn up(&mut self) -> Result<()> {
+        let depth = self.upper.depth();
+        self.lowers.iter_mut().filter(|lower| lower.depth() == depth).try_for_each(Descent::up)?;
+        self.upper.up()
+    }
+
+    /// The layers' directories that lie directly below the upper's current one, top first.
+    fn here(&self) -> Vec<&OwnedFd> {
+        let depth = self.upper.depth();
+        self.lowers.iter().filter(|lower| lower.depth() == depth).map(Descent::current).collect()
+    }
+
+    /// All names that the layers show there.
+    fn visible_names(&self) -> Result<BTreeSet<OsString>> {
+        let here = self.here();
+        let mut visible = BTreeSet::new();
+        for name in here.iter().map(sorted_names).collect::<Result<Vec<_>>>()?.into_iter().flatten() {
+            if !visible.contains(&name) && below(&here, &name)?.is_some() {
+                visible.insert(name);
+            }
+        }
+        Ok(visible)
+    }
 }
 
 /// What the layers show at a name.
 struct Below {
     stat: Stat,
-    /// If it is a directory, those that it is merged from, top first.
-    directories: Vec<OwnedFd>,
+    /// If it is a directory, those that it is merged from, top first, with the number of the lower that each is of.
+    directories: Vec<(usize, OwnedFd)>,
 }
 
-fn below(lowers: &[OwnedFd], name: &OsStr) -> Result<Option<Below>> {
+fn below(lowers: &[&OwnedFd], name: &OsStr) -> Result<Option<Below>> {
     let mut found: Option<Below> = None;
-    for lower in lowers {
+    for (number, lower) in lowers.iter().enumerate() {
         let stat = match rustix::fs::statat(lower, name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => continue,
             result => result.during_at("stat", name)?,
@@ -117,23 +197,12 @@ fn below(lowers: &[OwnedFd], name: &OsStr) -> Result<Option<Below>> {
         }
         let directory = open_directory(lower, name)?;
         let opaque = is_opaque(&directory)?;
-        found.get_or_insert(Below { stat, directories: Vec::new() }).directories.push(directory);
+        found.get_or_insert(Below { stat, directories: Vec::new() }).directories.push((number, directory));
         if opaque {
             break;
         }
     }
     Ok(found)
-}
-
-/// All names that a merged directory shows.
-fn visible_names(lowers: &[OwnedFd]) -> Result<BTreeSet<OsString>> {
-    let mut visible = BTreeSet::new();
-    for name in lowers.iter().map(sorted_names).collect::<Result<Vec<_>>>()?.into_iter().flatten() {
-        if !visible.contains(&name) && below(lowers, &name)?.is_some() {
-            visible.insert(name);
-        }
-    }
-    Ok(visible)
 }
 
 /// The size and time of a directory say nothing; a file with all of these equal is the same.
@@ -149,8 +218,7 @@ fn stat(directory: &OwnedFd, name: &OsStr) -> Result<Stat> {
 }
 
 fn open_directory(parent: impl std::os::fd::AsFd, name: &OsStr) -> Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(rustix::fs::openat(parent, name, flags, Mode::empty()).during_at("open", name)?)
+    Ok(rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()).during_at("open", name)?)
 }
 
 #[cfg(test)]

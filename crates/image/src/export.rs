@@ -5,6 +5,7 @@
 //! The tree may be a running container's, so everything is opened by descriptor without following
 //! a link, and a file that shrinks meanwhile is filled up with zeros.
 
+use crate::descent::{DIRECTORY, Descent, PATH_LENGTH_MAX};
 use crate::error::{Error, Result};
 use crate::tar::{self, Entry, Kind, Writer};
 use crate::unpack::is_whiteout;
@@ -26,7 +27,7 @@ use std::path::Path;
 pub fn tar_of(root: &Root, path: &Path, name: &str, output: &mut dyn Write) -> Result<()> {
     let (parent, last) = root.parent_of(path)?;
     let mut packer = Packer::new(output, false);
-    packer.add(&parent, &last, name.as_bytes())?;
+    packer.add_tree(&parent, &last, name.as_bytes())?;
     packer.finish()
 }
 
@@ -34,8 +35,18 @@ pub fn tar_of(root: &Root, path: &Path, name: &str, output: &mut dyn Write) -> R
 pub fn layer_of(upper: &Path, output: &mut dyn Write) -> Result<()> {
     let root = Root::open(upper)?;
     let mut packer = Packer::new(output, true);
-    packer.add(&root.open_dir("/")?, ".".as_ref(), b"")?;
+    packer.add_tree(&root.open_dir("/")?, ".".as_ref(), b"")?;
     packer.finish()
+}
+
+/// Descriptors that a walk holds for the levels above: more than most trees are deep.
+const OPEN_MAX: usize = 64;
+
+/// A directory of which some names are still to be added.
+struct Level {
+    names: std::vec::IntoIter<OsString>,
+    /// Of its own name in the archive.
+    name_length: usize,
 }
 
 struct Packer<'a> {
@@ -59,25 +70,57 @@ impl<'a> Packer<'a> {
         self.writer.append(entry, data).map_err(output_error)
     }
 
-    fn add(&mut self, parent: &OwnedFd, file: &OsStr, name: &[u8]) -> Result<()> {
-        let stat = rustix::fs::statat(parent, file, AtFlags::SYMLINK_NOFOLLOW).during_at("stat", file)?;
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        if kind.is_dir() {
-            return self.add_directory(parent, file, name);
+    /// Adds `file` and, if it is a directory, everything below, in the order of names.
+    fn add_tree(&mut self, parent: &OwnedFd, file: &OsStr, name: &[u8]) -> Result<()> {
+        let Some(top) = self.add(parent, file, name)? else { return Ok(()) };
+        let mut levels = vec![Level { names: sorted_names(&top)?.into_iter(), name_length: name.len() }];
+        let mut descent = Descent::new(top, OPEN_MAX);
+        let mut path = name.to_vec();
+        while let Some(level) = levels.last_mut() {
+            let Some(child) = level.names.next() else {
+                levels.pop();
+                descent.up()?;
+                continue;
+            };
+            path.truncate(level.name_length);
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend(child.as_bytes());
+            if path.len() > PATH_LENGTH_MAX {
+                return Err(too_deep(&path));
+            }
+            if let Some(directory) = self.add(descent.current(), &child, &path)? {
+                levels.push(Level { names: sorted_names(&directory)?.into_iter(), name_length: path.len() });
+                descent.down(directory)?;
+            }
         }
-        if self.is_layer && is_whiteout(&stat) {
+        Ok(())
+    }
+
+    /// Adds one file; of a directory the entry alone, and gives it opened.
+    fn add(&mut self, parent: &OwnedFd, file: &OsStr, name: &[u8]) -> Result<Option<OwnedFd>> {
+        let stat = rustix::fs::statat(parent, file, AtFlags::SYMLINK_NOFOLLOW).during_at("stat", file)?;
+        if FileType::from_raw_mode(stat.st_mode).is_dir() {
+            return self.add_directory(parent, file, name).map(Some);
+        }
+        self.add_other(parent, file, name, &stat).map(|()| None)
+    }
+
+    fn add_other(&mut self, parent: &OwnedFd, file: &OsStr, name: &[u8], stat: &Stat) -> Result<()> {
+        if self.is_layer && is_whiteout(stat) {
             return self.append(&marker(&beside(name, b".wh.", base(name))), &mut io::empty());
         }
         if stat.st_nlink > 1 {
             let key = (stat.st_dev, stat.st_ino);
             if let Some(first) = self.links.get(&key) {
-                let entry = Entry { link: first.clone(), kind: Kind::Hardlink, ..common(name, &stat) };
+                let entry = Entry { link: first.clone(), kind: Kind::Hardlink, ..common(name, stat) };
                 return self.append(&entry, &mut io::empty());
             }
             self.links.insert(key, name.to_vec());
         }
-        let mut entry = common(name, &stat);
-        entry.kind = match kind {
+        let mut entry = common(name, stat);
+        entry.kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => return self.add_file(parent, file, name),
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(parent, file, Vec::new()).during_at("read link", file)?;
@@ -114,9 +157,8 @@ impl<'a> Packer<'a> {
         self.append(&entry, &mut open.chain(io::repeat(0)))
     }
 
-    fn add_directory(&mut self, parent: &OwnedFd, file: &OsStr, name: &[u8]) -> Result<()> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = rustix::fs::openat(parent, file, flags, Mode::empty()).during_at("open", file)?;
+    fn add_directory(&mut self, parent: &OwnedFd, file: &OsStr, name: &[u8]) -> Result<OwnedFd> {
+        let directory = rustix::fs::openat(parent, file, DIRECTORY, Mode::empty()).during_at("open", file)?;
         let stat = rustix::fs::fstat(&directory).during_at("stat", file)?;
         if !name.is_empty() {
             let entry = Entry {
@@ -130,11 +172,14 @@ impl<'a> Packer<'a> {
         if self.is_layer && is_opaque(&directory)? {
             self.append(&marker(&inside(name, b".wh..wh..opq")), &mut io::empty())?;
         }
-        for child in sorted_names(&directory)? {
-            self.add(&directory, &child, &inside(name, child.as_bytes()))?;
-        }
-        Ok(())
+        Ok(directory)
     }
+}
+
+fn too_deep(path: &[u8]) -> Error {
+    let start = String::from_utf8_lossy(&path[..40]);
+    let why = format_args!("cannot hold {start:?}…: the path has more than {PATH_LENGTH_MAX} bytes");
+    Error::invalid("archive", why)
 }
 
 /// Whether nothing of the layers below shows through an upper directory.
@@ -187,12 +232,14 @@ fn inside(name: &[u8], child: &[u8]) -> Vec<u8> {
     if name.is_empty() { child.to_vec() } else { [name, child].join(&b'/') }
 }
 
-/// Those that mean something elsewhere: not overlay's own, not labels of this machine.
+/// Those that mean something elsewhere: not overlay's own, not labels of this machine. A name with a `=` cannot be written
+/// such that it is read again (PAX ends it there), so it is left out.
 fn xattrs(parent: &OwnedFd, file: &OsStr) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let all = xattr::list_at(parent, file)?.into_iter().map(|(key, value)| (key.into_bytes(), value));
     let travels = |key: &[u8]| {
         let is = |prefix: &[u8]| key.starts_with(prefix);
-        key == b"security.capability" || (is(b"user.") && !is(b"user.overlay.")) || is(b"system.posix_acl_")
+        let whole = !key.contains(&b'=');
+        whole && (key == b"security.capability" || (is(b"user.") && !is(b"user.overlay.")) || is(b"system.posix_acl_"))
     };
     Ok(all.filter(|(key, _)| travels(key)).collect())
 }

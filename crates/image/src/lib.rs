@@ -8,6 +8,7 @@ pub mod change;
 pub mod check;
 pub mod commit;
 pub mod compress;
+mod descent;
 pub mod diff;
 pub mod erofs;
 mod error;
@@ -19,7 +20,7 @@ pub mod import;
 mod index;
 pub mod ingest;
 pub mod layer;
-mod mounts;
+pub mod mounts;
 mod pipe;
 pub mod store;
 pub mod tar;
@@ -32,7 +33,7 @@ pub use history::Step;
 pub use ingest::Ingest;
 pub use layer::Layer;
 pub use mounts::{Registered, Stack};
-pub use store::{Image, Lease, Store};
+pub use store::{Damaged, Image, Lease, Listing, Store};
 
 #[cfg(test)]
 mod testing;

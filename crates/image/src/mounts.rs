@@ -158,6 +158,14 @@ fn mount(image: &File, diff_id: &Digest) -> Result<Mount> {
     })
 }
 
+/// Makes sure that no new container borrows a mount of the layer: what is mounted there is older than what the store has
+/// now. Containers that run keep theirs.
+pub fn forget(mounts: &Path, diff_id: &Digest) {
+    for number in 0..LINKS_MAX {
+        let _ = std::fs::remove_file(link(mounts, diff_id, number));
+    }
+}
+
 fn link(mounts: &Path, diff_id: &Digest, number: usize) -> PathBuf {
     mounts.join(format!("{}.{number}", diff_id.hex()))
 }

@@ -12,24 +12,22 @@ use std::path::Path;
 
 /// The first path that differs, from the top of both.
 pub(super) fn difference(one: &Path, other: &Path) -> Result<Option<String>> {
-    below(one, other, "")
-}
-
-fn below(one: &Path, other: &Path, path: &str) -> Result<Option<String>> {
-    let names = names(one)?;
-    if names != self::names(other)? {
-        return Ok(Some(if path.is_empty() { "/".to_owned() } else { path.to_owned() }));
-    }
-    for name in names {
-        let (one, other) = (one.join(&name), other.join(&name));
-        let path = format!("{path}/{}", name.to_string_lossy());
-        if !same(&one, &other)? {
+    // Not by recursion: how deep a tree is, its image says.
+    let mut left = vec![(one.to_owned(), other.to_owned(), String::new())];
+    while let Some((one, other, path)) = left.pop() {
+        if !path.is_empty() && !same(&one, &other)? {
             return Ok(Some(path));
         }
-        if one.symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
-            && let Some(deeper) = below(&one, &other, &path)?
-        {
-            return Ok(Some(deeper));
+        if !one.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+            continue;
+        }
+        let names = names(&one)?;
+        if names != self::names(&other)? {
+            return Ok(Some(if path.is_empty() { "/".to_owned() } else { path }));
+        }
+        // The first name is to be taken next.
+        for name in names.iter().rev() {
+            left.push((one.join(name), other.join(name), format!("{path}/{}", name.to_string_lossy())));
         }
     }
     Ok(None)

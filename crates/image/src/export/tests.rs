@@ -43,6 +43,36 @@ fn names_and_links() {
     assert!(matches!(missing, Err(Error::Io(e)) if e.errno == Errno::NOENT));
 }
 
+/// As a container makes it with `mkdir d && cd d` in a loop. Deeper than a thread's stack and most limits of descriptors
+/// allow for recursion.
+#[test]
+fn a_tree_as_deep_as_paths_can_be() {
+    let scratch = Scratch::new("export-deep");
+    let mut directory = Root::open(scratch.path()).unwrap().open_dir("/").unwrap();
+    let mut levels = 0;
+    let mut deepen = |until: usize| {
+        while levels < until {
+            rustix::fs::mkdirat(&directory, "d", Mode::RWXU).unwrap();
+            directory = rustix::fs::openat(&directory, "d", DIRECTORY, Mode::empty()).unwrap();
+            levels += 1;
+        }
+    };
+    let pack = || {
+        let path = scratch.path().to_owned();
+        let small = std::thread::Builder::new().stack_size(256 << 10);
+        small.spawn(move || layer_of(&path, &mut io::sink())).unwrap().join().unwrap()
+    };
+    deepen(2048);
+    pack().unwrap();
+    let upper = crate::diff::changes(scratch.path(), &[]).unwrap();
+    assert_eq!(upper.len(), 2048);
+    deepen(2060);
+    let error = pack().unwrap_err().to_string();
+    assert!(error.ends_with("…: the path has more than 4095 bytes"), "{error}");
+    assert!(crate::diff::changes(scratch.path(), &[]).unwrap().len() < 2060);
+    kernel::remove::tree(&scratch.path().join("d")).unwrap();
+}
+
 #[test]
 fn a_failing_output_is_told_from_a_failing_tree() {
     struct Full;
