@@ -16,6 +16,7 @@ use crate::ingest::Ingest;
 use crate::layer::{self, Archive, Form};
 use crate::store::Store;
 use kernel::Context;
+use rustix::io::Errno;
 use spec::image::{Descriptor, ImageConfig, Manifest};
 use spec::{Digest, Reference};
 use std::collections::{BTreeMap, BTreeSet};
@@ -191,6 +192,7 @@ impl Check<'_> {
         // What cannot be read is as good as damaged; other errors of the machine end the check.
         let why = match look(self) {
             Err(error @ (Error::Invalid { .. } | Error::Mismatch { .. } | Error::Stream(_))) => Some(error.to_string()),
+            Err(Error::Io(error)) if is_of_the_disk(error.errno) => Some(format!("cannot be read: {error}")),
             outcome => outcome?,
         };
         self.checked.insert(part.clone(), None);
@@ -275,6 +277,12 @@ impl Check<'_> {
         layer::remove_tree(&home)?;
         Ok(difference.map(|path| format!("is not what its archive makes: {path} differs")))
     }
+}
+
+/// Errors that a disk gives for what it has lost, at the place where it was: not the machine's as a whole.
+fn is_of_the_disk(errno: Errno) -> bool {
+    // EUCLEAN stands for a damaged file system.
+    matches!(errno, Errno::IO | Errno::UCLEAN | Errno::BADMSG | Errno::LOOP | Errno::ISDIR)
 }
 
 fn add_owner(damage: &mut Damage, owner: &Owner) {

@@ -25,10 +25,14 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     if asked.repair && !report.damages.is_empty() {
         let (repairs, now) = check::repair(&engine, &asked.reach, &report, progress)?;
         for repair in repairs {
+            let kept = repair.failure.is_none().then(|| running(&repair.running)).flatten();
             match repair.failure {
                 None if asked.quiet => {}
                 None => _ = output::print(&format!("{}: fetched again\n", name(&repair.image)))?,
                 Some(why) => output::complain(&format!("{} cannot be repaired: {why}", name(&repair.image))),
+            }
+            if let Some(line) = kept {
+                output::complain(&line);
             }
         }
         report = now;
@@ -41,6 +45,13 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
         output::print(&format!("{images} images, {layers} layers, {blobs} blobs: {left} damaged\n"))?;
     }
     Ok(u8::from(left > 0))
+}
+
+/// Who goes on with what was damaged.
+fn running(containers: &[String]) -> Option<String> {
+    let short: Vec<&str> = containers.iter().map(|id| id.get(..12).unwrap_or(id)).collect();
+    (!short.is_empty())
+        .then(|| format!("restart these containers: they run on the damaged layers: {}", short.join(" ")))
 }
 
 fn line(damage: &Damage) -> String {

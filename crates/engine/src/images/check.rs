@@ -5,6 +5,7 @@ use super::registries::Reach;
 use crate::engine::Engine;
 use crate::error::Result;
 use image::check::{Owner, Part, Progress, Report};
+use image::gc::User;
 use registry::PullOptions;
 use spec::Reference;
 
@@ -17,6 +18,8 @@ pub struct Repair {
     pub image: Owner,
     /// Why it is still damaged; `None` if it is whole.
     pub failure: Option<String>,
+    /// Ids of the containers that go on with the damaged layers until they are started anew.
+    pub running: Vec<String>,
 }
 
 /// Checks the store; see `image::check`.
@@ -30,7 +33,7 @@ pub fn remove_unused(engine: &Engine) -> Result<u64> {
 }
 
 /// Brings the damaged parts of each image anew, and gives what the store is like then. The layers of running containers
-/// stay with them.
+/// stay with them, but where they are directories: then such an image is not repaired.
 pub fn repair(
     engine: &Engine,
     reach: &Reach,
@@ -57,9 +60,13 @@ pub fn repair(
         let owners: Vec<Owner> = owners.into_iter().cloned().collect();
         for owner in &owners {
             let parts = damages.iter().filter(|damage| damage.images.contains(owner)).map(|damage| &damage.part);
-            let failure = repair_one(engine, reach, owner, &parts.collect::<Vec<_>>())?;
-            repairs.retain(|repair| repair.image.manifest != owner.manifest);
-            repairs.push(Repair { image: owner.clone(), failure });
+            let parts: Vec<&Part> = parts.collect();
+            let mut running = running_on(engine, &parts)?;
+            let failure = repair_one(engine, reach, owner, &parts, &running)?;
+            // An earlier round knew of the manifest or the configuration.
+            let earlier = repairs.extract_if(.., |repair| repair.image.manifest == owner.manifest);
+            running.extend(earlier.flat_map(|repair| repair.running));
+            repairs.push(Repair { image: owner.clone(), failure, running });
         }
         now = Some(check(engine, progress)?);
     }
@@ -70,8 +77,34 @@ pub fn repair(
     Ok((repairs, now))
 }
 
+/// The ids of containers that run on one of these layers.
+fn running_on(engine: &Engine, parts: &[&Part]) -> Result<Vec<String>> {
+    let users = super::users(engine)?.into_iter().filter(|user| user.running);
+    let has_part =
+        |user: &User| user.layers.iter().any(|id| parts.iter().any(|part| **part == Part::Layer(id.clone())));
+    Ok(users.filter(has_part).map(|user| user.container).collect())
+}
+
 /// Why it could not be done.
-fn repair_one(engine: &Engine, reach: &Reach, owner: &Owner, parts: &[&Part]) -> Result<Option<String>> {
+fn repair_one(
+    engine: &Engine,
+    reach: &Reach,
+    owner: &Owner,
+    parts: &[&Part],
+    running: &[String],
+) -> Result<Option<String>> {
+    let layers = parts.iter().filter_map(|part| match part {
+        Part::Layer(diff_id) => Some(diff_id),
+        Part::Blob(_) => None,
+    });
+    if layers.clone().any(|diff_id| engine.store().is_directory(diff_id))
+        && let Some(container) = running.first()
+    {
+        let short = container.get(..12).unwrap_or(container);
+        return Ok(Some(format!(
+            "container {short} runs on its damaged layer, whose files it would lose: stop it first"
+        )));
+    }
     let sources: Vec<&Reference> = owner.names.iter().filter(|name| name.digest().is_some()).collect();
     if sources.is_empty() {
         return Ok(Some("nothing says where it came from: load it or pull it again".to_owned()));
@@ -85,6 +118,8 @@ fn repair_one(engine: &Engine, reach: &Reach, owner: &Owner, parts: &[&Part]) ->
         let session = reach.session(&[exact.registry()])?;
         match registry::pull(&session, engine.store(), &exact, &PullOptions::default(), &mut |_| ()) {
             Ok(_) => {
+                // A container that starts now must not share the mount of one that runs on the damaged layer.
+                layers.for_each(|diff_id| image::mounts::forget(&engine.paths().layer_mounts(), diff_id));
                 if !owner.names.contains(&exact) {
                     engine.store().untag(&exact)?;
                 }

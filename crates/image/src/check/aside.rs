@@ -3,8 +3,9 @@
 
 use super::Part;
 use crate::error::{Error, Result};
-use crate::layer::{self, TEMPORARY_PREFIX};
+use crate::layer::{self, Form, TEMPORARY_PREFIX};
 use crate::store::{Lease, Store};
+use spec::Digest;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,7 +20,8 @@ pub struct Aside {
 }
 
 impl Store {
-    /// Takes parts out of the way. One that is missing is no error. Containers that use a layer keep it.
+    /// Takes parts out of the way. One that is missing is no error. Containers that have a layer mounted keep it; of one
+    /// that is a directory (see [`Store::is_directory`]) the files go from under them, so none may run on it.
     pub fn set_aside<'a>(&self, parts: impl IntoIterator<Item = &'a Part>) -> Result<Aside> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let lease = self.use_images()?;
@@ -49,6 +51,13 @@ impl Store {
             aside.parts.push((place, hidden));
         }
         Ok(aside)
+    }
+}
+
+impl Store {
+    /// Whether containers see a layer's files where the store has them.
+    pub fn is_directory(&self, diff_id: &Digest) -> bool {
+        self.layers().form(diff_id) == Some(Form::Directory)
     }
 }
 
