@@ -5,6 +5,7 @@ use crate::failure::{Failure, Outcome};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes that are written at once, and what a pipe is asked to hold: with 64 KiB writer and reader wake each other up
@@ -102,7 +103,8 @@ fn create_beside(target: &Path) -> std::io::Result<(PathBuf, File)> {
     let mut number = std::process::id();
     loop {
         let temporary = target.with_file_name(format!(".{name}.{number}"));
-        match File::create_new(&temporary) {
+        // For nobody else's eyes, as docker does it: a container's files may be in it.
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary) {
             // Left by a command that was killed, or not ours at all.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number = number.wrapping_add(1),
             created => return Ok((temporary, created?)),
@@ -126,6 +128,8 @@ mod tests {
         sink.write_all(b"x").unwrap();
         sink.finish(Ok(())).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"x");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600, "a container's files are nobody else's business");
         std::fs::remove_file(path).unwrap();
     }
 

@@ -19,6 +19,10 @@ use std::path::{Path, PathBuf};
 
 /// What skopeo asks of a directory before it reads or replaces it (containers/image, `dir:`).
 const DIRECTORY_VERSION: &[u8] = b"Directory Transport Version: 1.1\n";
+/// What a directory of that kind begins its file `version` with, whoever wrote it.
+const DIRECTORY_VERSIONS: &[u8] = b"Directory Transport Version: 1.";
+/// Held while a layout or directory is written.
+const LOCK: &str = ".lock";
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// See the module.
@@ -40,7 +44,7 @@ impl<'a> Package<'a> {
         let blobs = directory.join("blobs/sha256");
         std::fs::create_dir_all(&blobs).map_err(Error::io("create directory", &blobs))?;
         // Two that write at once would lose each other's line of the index.
-        let lock = Lock::exclusive(&directory.join(".lock"))?;
+        let lock = Lock::exclusive(&directory.join(LOCK))?;
         let marker = directory.join("oci-layout");
         if !marker.exists() {
             blob::write_document(&marker, LAYOUT)?;
@@ -55,14 +59,11 @@ impl<'a> Package<'a> {
     /// `Invalid` if it holds something else: what an older image left there is removed in the end.
     pub fn directory(directory: &Path) -> Result<Package<'a>> {
         std::fs::create_dir_all(directory).map_err(Error::io("create directory", directory))?;
-        let marker = directory.join("version");
-        let mut entries = std::fs::read_dir(directory).map_err(Error::io("read directory", directory))?;
-        if !marker.exists() && entries.next().is_some() {
-            let why = "is not empty and has no image of this kind: give a new directory";
-            return Err(Error::invalid(directory.display().to_string(), why));
-        }
-        blob::write_document(&marker, DIRECTORY_VERSION)?;
-        let lock = Lock::exclusive(&directory.join(".lock"))?;
+        // Before the lock, which is a file there, and under it.
+        check_directory(directory)?;
+        let lock = Lock::exclusive(&directory.join(LOCK))?;
+        check_directory(directory)?;
+        blob::write_document(&directory.join("version"), DIRECTORY_VERSION)?;
         let kind = Target::Directory { directory: directory.to_owned(), _lock: lock };
         Ok(Package { kind, written: HashSet::new() })
     }
@@ -135,6 +136,24 @@ impl<'a> Package<'a> {
             }
         }
     }
+}
+
+/// That a directory is empty, or was written in skopeo's form before.
+fn check_directory(directory: &Path) -> Result<()> {
+    let invalid = |why| Err(Error::invalid(directory.display().to_string(), why));
+    let marker = directory.join("version");
+    match blob::read_document(&marker) {
+        Ok(text) if text.starts_with(DIRECTORY_VERSIONS) => return Ok(()),
+        Ok(_) => return invalid("has a file `version` of something else: give a new directory"),
+        Err(_) if !marker.exists() => {}
+        Err(error) => return Err(error),
+    }
+    for entry in std::fs::read_dir(directory).map_err(Error::io("read directory", directory))? {
+        if entry.map_err(Error::io("read directory", directory))?.file_name() != LOCK {
+            return invalid("is not empty and has no image of this kind: give a new directory");
+        }
+    }
+    Ok(())
 }
 
 /// The file of a blob in skopeo's directory. That of the image itself is `manifest.json` in the end.
