@@ -22,6 +22,9 @@ const ZSTD_LEVEL: i32 = 3;
 const ZSTD_BLOCK_BYTES: usize = 4 << 20;
 /// Workers of one layer at most; several layers go at once.
 const WORKERS_MAX: usize = 8;
+/// Of what is to be compressed, the bytes that may be ahead of who reads: the workers go on while a chunk is sent, and
+/// while the registry writes it.
+const AHEAD_BYTES: usize = 24 << 20;
 
 /// The form in which layers are pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +152,7 @@ impl<W: Wrapping> Blocks<W> {
     ) -> Blocks<W> {
         let workers = thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
         let (jobs, taken) = sync_channel::<(Block, Sender<Outcome>)>(workers);
-        let (queue, in_order) = sync_channel(2 * workers);
+        let (queue, in_order) = sync_channel((AHEAD_BYTES / block_bytes).max(2 * workers));
         let (taken, compress) = (Arc::new(Mutex::new(taken)), Arc::new(compress));
         for _ in 0..workers {
             let (taken, compress) = (Arc::clone(&taken), Arc::clone(&compress));
