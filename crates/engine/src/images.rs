@@ -5,6 +5,7 @@
 pub mod budget;
 pub mod check;
 pub mod copy;
+pub mod files;
 mod filter;
 pub mod lists;
 pub mod manifests;

@@ -55,7 +55,7 @@ pub fn unpack(archive: &mut dyn Read, root: &Root, options: &Options) -> Result<
 
 pub(crate) fn archive_error(error: tar::Error) -> Error {
     match error {
-        tar::Error::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => Error::Stream(error),
+        tar::Error::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => Error::stream(error),
         other => Error::invalid("archive", other),
     }
 }

@@ -8,10 +8,11 @@ use crate::flags::{self, Parsed};
 use crate::globals::Place;
 use crate::output;
 use crate::output::progress::Board;
-use engine::images::Download;
+use engine::images::{Download, Reach, files};
 use image::import::Import;
 use spec::{Platform, Timestamp};
 use std::io::{Read, Stderr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Shortest time between two drawings of the progress.
@@ -21,7 +22,8 @@ const REPORT_EVERY: Duration = Duration::from_millis(100);
 pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::import::read(&parsed)?;
     let engine = place.engine()?;
-    let mut archive = archive(&asked.source)?;
+    let reach = flags::access::of_environment(false);
+    let (mut archive, path) = archive(&asked.source, &reach)?;
     let import = Import {
         name: asked.name.as_ref(),
         changes: &asked.changes,
@@ -29,23 +31,26 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
         platform: asked.platform.unwrap_or_else(Platform::host),
         created: Timestamp::now(),
     };
-    let image = image::import::import(engine.store(), &mut archive, &import)?;
+    let image = files::import(&engine, &reach, &mut archive, path.as_deref(), &import)?;
     budget::keep(&engine, std::slice::from_ref(&image.id));
     output::print(&format!("{}\n", image.id))
 }
 
-/// What is imported.
-fn archive(source: &str) -> Result<Box<dyn Read>, Failure> {
+/// What is imported, and where it lies.
+fn archive(source: &str, reach: &Reach) -> Result<(Box<dyn Read>, Option<PathBuf>), Failure> {
     if !engine::images::is_url(source) {
-        return Ok(match load::source(Some(source))? {
+        let source = load::source(Some(source))?;
+        let path = source.path();
+        let archive: Box<dyn Read> = match source {
             Source::File(file) => Box::new(file),
             Source::Stdin => Box::new(std::io::stdin().lock()),
-        });
+        };
+        return Ok((archive, path));
     }
     let mut board = Board::stderr(false);
     board.say(&format!("Downloading from {}", without_user(source)));
-    let download = engine::images::download(&flags::access::of_environment(false), source)?;
-    Ok(Box::new(Metered { download, board, read: 0, reported: Instant::now() }))
+    let download = engine::images::download(reach, source)?;
+    Ok((Box::new(Metered { download, board, read: 0, reported: Instant::now() }), None))
 }
 
 /// A URL as it may be kept and shown: a name and a password in it are nobody's business.

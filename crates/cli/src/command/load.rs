@@ -6,9 +6,11 @@ use crate::failure::{Failure, Outcome};
 use crate::flags::{self, Parsed};
 use crate::globals::Place;
 use crate::output;
-use image::archive::{self, Input};
+use engine::images::files;
+use image::archive::Input;
 use std::fmt::Write as _;
 use std::fs::File;
+use std::path::PathBuf;
 
 /// Prints the names of the images that came in.
 pub fn run(place: &Place, parsed: Parsed) -> Outcome {
@@ -16,10 +18,13 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let source = source(asked.input.as_deref())?;
     let engine = place.engine()?;
     let platform = asked.platform.as_ref();
-    let loaded = match source {
-        Source::File(file) => archive::load(engine.store(), Input::File(file), platform)?,
-        Source::Stdin => archive::load(engine.store(), Input::Stream(&mut std::io::stdin().lock()), platform)?,
+    let (path, reach) = (source.path(), flags::access::of_environment(false));
+    let stdin = &mut std::io::stdin().lock();
+    let input = match source {
+        Source::File(file) => Input::File(file),
+        Source::Stdin => Input::Stream(stdin),
     };
+    let loaded = files::load(&engine, &reach, input, path.as_deref(), platform)?;
     budget::keep(&engine, &loaded.iter().map(|loaded| loaded.image.id.clone()).collect::<Vec<_>>());
     let mut text = String::new();
     for loaded in loaded {
@@ -37,6 +42,16 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
 pub enum Source {
     File(File),
     Stdin,
+}
+
+impl Source {
+    /// Where it lies, for the image policy; also of a file that is standard input.
+    pub fn path(&self) -> Option<PathBuf> {
+        match self {
+            Source::File(file) => files::path_of(file),
+            Source::Stdin => files::path_of(std::io::stdin()),
+        }
+    }
 }
 
 /// The file, or standard input when that is no terminal.

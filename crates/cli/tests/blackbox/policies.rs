@@ -104,8 +104,55 @@ fn copies_from_a_registry_are_asked_about() {
     }
     assert_eq!(brig.ok("images -q"), "");
     assert_eq!(target.requests(), Vec::<String>::new());
-    // What lies here was chosen by who copies it.
-    let archive = brig.write("in.tar", image("x").oci_archive("a:1"));
-    let line = format!("image copy -q oci-archive:{archive} dir:directory");
-    brig.command(&line).env("BRIG_POLICY", &policy).send(b"").expect(0);
+}
+
+/// What comes from files: by its path, or by podman's transport.
+#[test]
+fn files_are_asked_about_too() {
+    if is_docker() {
+        return;
+    }
+    let brig = Brig::empty();
+    brig.mkdir("good");
+    let archive = brig.write("good/in.tar", image("x").oci_archive("a:1"));
+    let tree = brig.write("good/tree.tar", Tar::new().file("x", 0o644, b"x").finish());
+    brig.ok(&format!("image copy -q oci-archive:{archive} oci:good/layout:v1"));
+    std::os::unix::fs::symlink("good/in.tar", brig.dir.join("link.tar")).expect("a new name");
+    let lines = [
+        format!("load -i {archive}"),
+        "load -i link.tar".to_owned(),
+        format!("import {tree} tree"),
+        format!("image copy -q oci-archive:{archive} brig:b:1"),
+        "image copy -q oci:good/layout:v1 dir:out".to_owned(),
+    ];
+    let good = brig.dir.join("good").display().to_string();
+    let with = |policy: &str, line: &str| brig.command(line).env("BRIG_POLICY", policy).send(b"");
+    let reject = brig.write("reject.toml", "default = \"reject\"\n");
+    let paths = brig
+        .write("paths.toml", format!("default = \"reject\"\n[[rule]]\nimages = [\"{good}\"]\npolicy = \"accept\"\n"));
+    for line in &lines {
+        with(&reject, line).expect(1).says(&format!(" is refused by the default rule in {reject}"));
+        assert!(!brig.dir.join("out").exists() && brig.ok("images -q").is_empty(), "{line}");
+    }
+    for line in &lines {
+        with(&paths, line).expect(0);
+    }
+    // A pipe lies nowhere; what is redirected does.
+    let tar = std::fs::read(&tree).expect("it is there");
+    let refused = brig.command("import - piped").env("BRIG_POLICY", &paths).send(&tar).expect(1);
+    refused.says("tarball from a stream is refused by the default rule");
+    let redirected = format!("BRIG_POLICY={paths} {} import - redirected <{tree}", brig.shell_words());
+    tool("sh", &["-c", &redirected]);
+    // Podman's file, from the user's directory.
+    brig.mkdir("config/containers");
+    let podman =
+        r#"{"default":[{"type":"reject"}],"transports":{"docker-archive":{"":[{"type":"insecureAcceptAnything"}]}}}"#;
+    brig.write("config/containers/policy.json", podman);
+    let config = brig.dir.join("config").display().to_string();
+    let refused = brig.command(&lines[0]).env("XDG_CONFIG_HOME", &config).send(b"").expect(1);
+    refused.says(&format!("oci-archive:{archive} is refused by the default rule"));
+    brig.command(&format!("image copy -q docker-archive:{archive} brig:c:1"))
+        .env("XDG_CONFIG_HOME", &config)
+        .send(b"")
+        .expect(0);
 }

@@ -1,6 +1,6 @@
 //! `image copy`: from registry, store, image layout, skopeo's directory or archive to any of them, blob by blob and byte
 //! for byte. The store takes part only where it is one of the ends; then layers lose or get their compression, as with
-//! `pull` and `push`. What comes from a registry is asked about at the policy, wherever it goes.
+//! `pull` and `push`. What comes from elsewhere than the store is asked about at the policy, wherever it goes.
 
 mod place;
 mod plan;
@@ -8,11 +8,13 @@ mod plan;
 pub use place::Place;
 pub use registry::{CopyProgress, CopyStep, Platforms};
 
+use super::files;
 use super::registries::{Progress, PushProgress, PushStep, Reach, Step, find_here};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use image::archive::{self, Outside, Package, Plain, Saved};
 use plan::{Plan, plan};
+use registry::policy::{Local, Transport};
 use registry::{CopyOptions, PullOptions, PushOptions, Session};
 use spec::image::{Descriptor, ImageConfig, Manifest};
 use spec::{Digest, Platform, Reference};
@@ -165,15 +167,17 @@ fn pack(request: Copy<'_>, from: &str, progress: &mut dyn FnMut(CopyProgress<'_>
     Ok(plain.descriptor.digest)
 }
 
-/// A layout or archive that is read, and which of its images is meant.
-fn outside(place: &Place) -> Result<(Outside, Descriptor)> {
-    let (outside, name) = match place {
-        Place::Layout { directory, tag } => (Outside::layout(directory)?, tag),
-        Place::Directory(directory) => (Outside::directory(directory)?, &None),
-        Place::Archive { path, name, .. } => (Outside::archive(path)?, name),
+/// A layout or archive that is read and may be, and which of its images is meant.
+fn outside(request: &Copy<'_>) -> Result<(Outside, Descriptor)> {
+    let (outside, transport, name) = match request.from {
+        Place::Layout { directory, tag } => (Outside::layout(directory)?, Transport::Oci, tag),
+        Place::Directory(directory) => (Outside::directory(directory)?, Transport::Dir, &None),
+        Place::Archive { path, name, format } => (Outside::archive(path)?, files::transport(*format), name),
         Place::Registry(_) | Place::Store(_) => return Err(Error::Failed("this is no layout or archive".to_owned())),
     };
-    let root = outside.find(name.as_deref())?;
+    let (path, name) = (files::path_of(outside.descriptor()), name.as_deref());
+    files::check(request.from_reach, Local { transport, path: path.as_deref(), name })?;
+    let root = outside.find(name)?;
     Ok((outside, root))
 }
 
@@ -182,7 +186,7 @@ fn plan_of(request: &Copy<'_>, outside: &Outside, root: Descriptor) -> Result<Pl
 }
 
 fn upload(request: &Copy<'_>, to: &Reference, progress: &mut dyn FnMut(CopyProgress<'_>)) -> Result<Digest> {
-    let (outside, root) = outside(request.from)?;
+    let (outside, root) = outside(request)?;
     let plan = plan_of(request, &outside, root)?;
     let session = request.to_reach.session(&[to.registry()])?;
     for blob in &plan.blobs {
@@ -201,7 +205,7 @@ fn upload(request: &Copy<'_>, to: &Reference, progress: &mut dyn FnMut(CopyProgr
 fn take_in(request: &Copy<'_>, to: &str, progress: &mut dyn FnMut(CopyProgress<'_>)) -> Result<Digest> {
     let (engine, name) = (engine(request)?, new_name(to)?);
     one_platform(request, "the store")?;
-    let (outside, root) = outside(request.from)?;
+    let (outside, root) = outside(request)?;
     let plan = plan_of(request, &outside, root)?;
     let Some(document) = plan.documents.last() else { return Ok(plan.root) };
     let unreadable = |why: spec::image::Error| Error::Failed(format!("manifest {} {why}", plan.root));
@@ -225,7 +229,7 @@ fn take_in(request: &Copy<'_>, to: &str, progress: &mut dyn FnMut(CopyProgress<'
 }
 
 fn repack(mut request: Copy<'_>, progress: &mut dyn FnMut(CopyProgress<'_>)) -> Result<Digest> {
-    let (outside, root) = outside(request.from)?;
+    let (outside, root) = outside(&request)?;
     let plan = plan_of(&request, &outside, root)?;
     let package = package(&mut request)?;
     deposit(package, &plan, name_in(request.to, None), progress, |blob, take| take(&mut outside.blob(blob)?))?;

@@ -9,12 +9,14 @@ use crate::error::{Error, Result};
 use crate::ingest::Ingest;
 use crate::tar::{Entry, Kind, Reader, clean};
 use crate::unpack::archive_error;
-use spec::Platform;
-use spec::image::DOCUMENT_SIZE_MAX;
+use spec::image::{DOCUMENT_SIZE_MAX, Descriptor};
+use spec::{Digest, Platform};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,8 @@ use std::path::{Path, PathBuf};
 /// Most parts that are noted: an image archive has a few hundred.
 const PARTS_MAX: usize = 100_000;
 const LINKS_MAX: usize = 10;
+/// How often the documents of a stream are looked at for what they say of layers: of honest archives, once or for each image.
+const DESCRIPTIONS_MAX: u32 = 50;
 /// Most bytes of parts that are kept in memory.
 const MEMORY_MAX: u64 = 64 << 20;
 
@@ -65,14 +69,17 @@ impl Bundle {
     }
 
     fn receive(input: &mut dyn Read, ingest: &Ingest, platform: &Platform) -> Result<Bundle> {
-        let mut decoder = Decoder::new(input).map_err(|error| match error.kind() {
+        let arrived = Cell::new(0);
+        let decoder = Decoder::new(Counted { input, count: &arrived }).map_err(|error| match error.kind() {
             io::ErrorKind::Unsupported => Error::invalid("archive", error),
             _ => Error::Stream(error),
         })?;
+        let mut decoder = Bounded { decoder, arrived: &arrived, total: 0 };
         let path = ingest.temporary();
         let file = File::options().read(true).write(true).create_new(true).open(&path);
         let mut bundle = Bundle { file: file.map_err(Error::io("create", &path))?, parts: HashMap::new() };
         let (mut reader, mut memory, mut end) = (Reader::new(&mut decoder), 0, 0);
+        let mut described = Described::default();
         while let Some(entry) = reader.next_entry().map_err(archive_error)? {
             let Some(path) = clean(&entry.path) else { continue };
             let part = match file_or_link(&entry, &path) {
@@ -81,12 +88,16 @@ impl Bundle {
                     memory += entry.size;
                     let mut bytes = Vec::new();
                     reader.read_to_end(&mut bytes).map_err(read_error)?;
+                    described.is_stale = true;
                     Part::Memory(bytes)
                 }
-                Some(Content::Data) if oci::take_in_described(ingest, &bundle, &path, platform, &mut reader)? => {
-                    continue;
-                }
                 Some(Content::Data) => {
+                    if let Some((layer, diff_id)) = described.layer(&bundle, &path, platform) {
+                        if !ingest.has_layer(layer, diff_id)? {
+                            ingest.layer(&mut reader, layer, Some(diff_id))?;
+                        }
+                        continue;
+                    }
                     let mut target = &bundle.file;
                     let size = io::copy(&mut reader, &mut target).map_err(read_error)?;
                     end += size;
@@ -97,6 +108,10 @@ impl Bundle {
             put(&mut bundle.parts, path, part)?;
         }
         Ok(bundle)
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 
     /// The part of that name, links followed.
@@ -127,6 +142,57 @@ impl Bundle {
         let mut bytes = Vec::with_capacity(section.size() as usize);
         section.read_to_end(&mut bytes).map_err(Error::Stream)?;
         Ok(Some(bytes))
+    }
+}
+
+/// What the documents that have come say of parts that are to come.
+#[derive(Default)]
+struct Described {
+    layers: HashMap<PathBuf, (Descriptor, Digest)>,
+    /// A document has come since.
+    is_stale: bool,
+    times: u32,
+}
+
+impl Described {
+    /// The layer that a part is.
+    fn layer(&mut self, bundle: &Bundle, part: &Path, platform: &Platform) -> Option<&(Descriptor, Digest)> {
+        // Who mixes documents and layers does not make us read all documents for each; the rest goes to the file.
+        if self.is_stale && self.times < DESCRIPTIONS_MAX {
+            *self = Described { layers: oci::layers(bundle, platform), is_stale: false, times: self.times + 1 };
+        }
+        self.layers.get(part)
+    }
+}
+
+/// Counts what arrives.
+struct Counted<'a> {
+    input: &'a mut dyn Read,
+    count: &'a Cell<u64>,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        self.count.set(self.count.get() + count as u64);
+        Ok(count)
+    }
+}
+
+/// Ends an archive that grows without measure.
+struct Bounded<'a> {
+    decoder: Decoder<'a>,
+    arrived: &'a Cell<u64>,
+    total: u64,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.decoder.read(buffer)?;
+        self.total += count as u64;
+        compress::check_growth(self.arrived.get(), self.total)
+            .map_err(|why| io::Error::other(Error::invalid("archive", why)))?;
+        Ok(count)
     }
 }
 

@@ -39,12 +39,19 @@ pub struct Loaded {
 
 /// Takes in all images of an archive, of several platforms the one for the host. Where `platform` is given, only images
 /// for that one; of one name the store holds the image for one platform. Images before a broken one stay loaded.
-pub fn load(store: &Store, input: Input<'_>, platform: Option<&Platform>) -> Result<Vec<Loaded>> {
+/// `admit` is asked about the form that is read, before any image is.
+pub fn load<E: From<Error>>(
+    store: &Store,
+    input: Input<'_>,
+    platform: Option<&Platform>,
+    admit: impl FnOnce(Format) -> Result<(), E>,
+) -> Result<Vec<Loaded>, E> {
     let ingest = store.ingest()?;
     let wanted = Wanted { platform: platform.cloned().unwrap_or_else(Platform::host), alone: platform.is_some() };
     let bundle = Bundle::open(input, &ingest, &wanted.platform)?;
     let index = bundle.document("index.json")?;
     let manifest = bundle.document("manifest.json")?;
+    admit(if index.is_some() { Format::Oci } else { Format::Docker })?;
     // OCI's form first: only it keeps the digest of the manifest.
     let loaded = match (index, manifest) {
         (Some(index), manifest) => oci::load(&ingest, &bundle, &index, manifest.as_deref(), &wanted)?,
@@ -52,12 +59,12 @@ pub fn load(store: &Store, input: Input<'_>, platform: Option<&Platform>) -> Res
         (None, None) => {
             let why = "holds no image (neither index.json nor manifest.json); \
                        if it is a root file system, use import";
-            return Err(Error::invalid("archive", why));
+            return Err(Error::invalid("archive", why).into());
         }
     };
     if loaded.is_empty() {
         let remedy = "choose another with --platform";
-        return Err(Error::invalid("archive", format_args!("holds no image for {}: {remedy}", wanted.platform)));
+        return Err(Error::invalid("archive", format_args!("holds no image for {}: {remedy}", wanted.platform)).into());
     }
     Ok(loaded)
 }

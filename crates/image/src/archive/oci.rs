@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::ingest::Ingest;
 use spec::image::{DOCUMENT_SIZE_MAX, Descriptor, Document, ImageConfig, Index, Manifest};
 use spec::{Digest, Platform, Reference};
-use std::io::Read;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 /// The full name, as containerd and docker annotate it.
 pub(super) const FULL_NAME: &str = "io.containerd.image.name";
@@ -97,32 +97,23 @@ fn find(
     }
 }
 
-/// Takes in the part of an archive that is just being read, if what came before describes it as a layer of an image for
-/// `platform`. False when it has not been touched.
-pub(super) fn take_in_described(
-    ingest: &Ingest,
-    bundle: &Bundle,
-    part: &Path,
-    platform: &Platform,
-    data: &mut dyn Read,
-) -> Result<bool> {
-    // What is broken or missing is told when all has come.
-    let Ok(Some(index)) = bundle.document("index.json") else { return Ok(false) };
-    let Ok(index) = Index::parse(&index) else { return Ok(false) };
-    for descriptor in &index.manifests {
+/// The layers of images for `platform` that the documents of an unfinished archive describe, by the names of their parts.
+/// What is broken or missing is told when all has come.
+pub(super) fn layers(bundle: &Bundle, platform: &Platform) -> HashMap<PathBuf, (Descriptor, Digest)> {
+    let mut layers = HashMap::new();
+    let Ok(Some(index)) = bundle.document("index.json") else { return layers };
+    let Ok(index) = Index::parse(&index) else { return layers };
+    let mut seen: HashSet<Digest> = HashSet::new();
+    // An image is listed once for each of its names.
+    for descriptor in index.manifests.iter().filter(|descriptor| seen.insert(descriptor.digest.clone())) {
         let Ok(Some((_, _, manifest))) = find(bundle, descriptor, platform, 0) else { continue };
         let Ok(config) = document(bundle, &manifest.config) else { continue };
         let Ok(config) = ImageConfig::parse(&config) else { continue };
-        let mut layers = manifest.layers.iter().zip(&config.rootfs.diff_ids);
-        let Some((layer, diff_id)) = layers.find(|(layer, _)| Path::new(&blob_name(&layer.digest)) == part) else {
-            continue;
-        };
-        if !ingest.has_layer(layer, diff_id)? {
-            ingest.layer(data, layer, Some(diff_id))?;
+        for (layer, diff_id) in manifest.layers.into_iter().zip(config.rootfs.diff_ids) {
+            layers.entry(PathBuf::from(blob_name(&layer.digest))).or_insert((layer, diff_id));
         }
-        return Ok(true);
     }
-    Ok(false)
+    layers
 }
 
 /// False for an image that is not wanted.

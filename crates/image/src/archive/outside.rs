@@ -18,6 +18,7 @@ use spec::{Digest, Reference};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 /// See the module.
@@ -128,6 +129,14 @@ impl Outside {
         }
         self.documents.extend([(id, config), (digest, manifest)]);
         Ok(())
+    }
+
+    /// The directory or file that it is.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        match &self.files {
+            Files::Layout(root) | Files::Directory(root) => root.as_fd(),
+            Files::Archive(bundle) => bundle.descriptor(),
+        }
     }
 
     /// What a tag or a whole name means here; without one there must be one image only.

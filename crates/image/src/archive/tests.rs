@@ -20,7 +20,7 @@ fn saved(store: &Store, names: &[&str], format: Format) -> Vec<u8> {
 }
 
 fn load_bytes(bytes: &[u8], store: &Store) -> Result<Vec<String>> {
-    let loaded = load(store, Input::Stream(&mut &*bytes), None)?;
+    let loaded = load(store, Input::Stream(&mut &*bytes), None, |_| Ok::<_, Error>(()))?;
     Ok(loaded.iter().map(|one| one.names.iter().map(Reference::familiar).collect::<Vec<_>>().join(",")).collect())
 }
 
@@ -80,7 +80,11 @@ fn old_docker_archives_with_links_between_layers() {
     let path = scratch.path().join("archive");
     std::fs::write(&path, &archive).unwrap();
     let platform = Platform::host();
-    let loaded = load(&to, Input::File(File::open(&path).unwrap()), Some(&platform)).unwrap();
+    let loaded = load(&to, Input::File(File::open(&path).unwrap()), Some(&platform), |form| {
+        assert_eq!(form, Format::Docker);
+        Ok::<_, Error>(())
+    })
+    .unwrap();
     assert_eq!(loaded[0].image.config.rootfs.diff_ids.len(), 3);
     assert_eq!(to.list().unwrap().len(), 1);
 }

@@ -19,11 +19,6 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// An archive may grow to this many bytes, and beyond that to so many times its compressed size. Gzip reaches 1032 on
-/// zeros; real layers stay below 20.
-const EXPANSION_FREE_BYTES: u64 = 4 << 30;
-const EXPANSION_MAX: u64 = 200;
-
 /// What is known of a layer before it comes, and where it goes.
 pub(super) struct Order<'a> {
     pub(super) form: Form,
@@ -170,11 +165,7 @@ fn decompress(tee: &mut Tee<'_>, start: &[u8], what: &str, sender: Sender) -> Re
             Err(error) => return Err(Error::invalid(what, format_args!("cannot be decompressed: {error}"))),
         }
         total += chunk.len() as u64;
-        if total > EXPANSION_FREE_BYTES && total / EXPANSION_MAX > arrived.get() {
-            let limit = EXPANSION_FREE_BYTES >> 30;
-            let why = format_args!("grows beyond {limit} GiB and to more than {EXPANSION_MAX} times its size");
-            return Err(Error::invalid(what, why));
-        }
+        compress::check_growth(arrived.get(), total).map_err(|why| Error::invalid(what, why))?;
         // The writer ends early only when it has failed.
         if sender.send(chunk).is_err() {
             return Ok(());

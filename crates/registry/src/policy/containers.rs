@@ -1,6 +1,7 @@
 //! Podman's `policy.json` (containers-policy.json(5)), read where there is no policy of ours: scopes of the transport
-//! `docker`, with `insecureAcceptAnything`, `reject` and `sigstoreSigned` by keys. What is not understood (GPG's
-//! `signedBy`, Fulcio, remapped names) refuses the images that it is for, and says so.
+//! `docker` and of those for files, with `insecureAcceptAnything`, `reject` and `sigstoreSigned` by keys. What is not
+//! understood (GPG's `signedBy`, Fulcio, remapped names) refuses the images that it is for, and says so. Transports by
+//! which nothing comes to us are passed over.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::key::Key;
+use super::local::{Scope, Transport};
 use super::place::Place;
 use super::rule::{Forms, Name, Requirement, Rule, Verdict};
 use super::{Policy, file, proto_json};
@@ -24,8 +26,10 @@ struct File {
 /// Parses the text of `path`. Requirements that cannot be followed become refusals of their scope.
 pub fn parse(text: &str, path: &Path) -> Result<Policy, String> {
     let mut file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let mut rules = Vec::new();
-    let mut default = Rule::new("default", path, verdict(&file.default)?);
+    let (mut rules, mut files) = (Vec::new(), Vec::new());
+    // Also of what does not come from a registry, whatever the transport `docker` has for its default.
+    let others = Rule::new("default", path, verdict(&file.default)?);
+    let mut default = others.clone();
     for (scope, requirements) in file.transports.remove("docker").unwrap_or_default() {
         let verdict = verdict(&requirements).map_err(|why| format!("scope `{scope}`: {why}"))?;
         let rule = Rule::new(&scope, path, verdict);
@@ -35,7 +39,16 @@ pub fn parse(text: &str, path: &Path) -> Result<Policy, String> {
             scope => rules.push((place(scope)?, rule)),
         }
     }
-    Ok(Policy { rules, default })
+    for (name, scopes) in file.transports {
+        let Some(transport) = Transport::parse(&name) else { continue };
+        for (text, requirements) in scopes {
+            let wrong = |why: String| format!("scope `{text}` of {name}: {why}");
+            let verdict = verdict(&requirements).map_err(wrong)?;
+            let scope = Scope::of(transport, &text).map_err(wrong)?;
+            files.push((scope, Rule::new(&format!("{name}:{text}"), path, verdict)));
+        }
+    }
+    Ok(Policy { rules, default, files, others })
 }
 
 fn place(scope: &str) -> Result<Place, String> {

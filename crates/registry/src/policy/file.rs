@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::Policy;
 use super::fulcio::Authority;
 use super::key::Key;
+use super::local::{self, Scope};
 use super::place::Place;
 use super::rule::{Forms, Identity, Keyless, Name, Requirement, Rule, Verdict};
 
@@ -70,25 +71,41 @@ struct IdentityEntry {
 /// Parses the text of `path` and reads the keys that it names.
 pub fn parse(text: &str, path: &Path) -> Result<Policy, String> {
     let file: File = basic_toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
-    let mut rules: Vec<(Place, Rule)> = Vec::new();
+    let (mut rules, mut files): (Vec<(Place, Rule)>, Vec<(Scope, Rule)>) = (Vec::new(), Vec::new());
     for entry in &file.rule {
         if entry.images.is_empty() {
-            return Err("a rule has no `images`: list the registries, namespaces or repositories it is for".to_owned());
+            return Err(
+                "a rule has no `images`: list the registries, namespaces, repositories or paths it is for".to_owned()
+            );
         }
         let verdict = entry.verdict(path).map_err(|why| format!("rule for {}: {why}", entry.images.join(", ")))?;
         for image in &entry.images {
-            let place = Place::parse(image).map_err(|why| format!("rule for `{image}`: {why}"))?;
-            if rules.iter().any(|(other, _)| *other == place) {
-                return Err(format!("two rules for {image}: merge them"));
+            if image.starts_with('/') {
+                let scope = Scope::parse(image).map_err(|why| format!("rule for `{image}`: {why}"))?;
+                if matches!(verdict, Verdict::Signed(_)) {
+                    return Err(format!("rule for `{image}`: {}", local::UNSIGNED));
+                }
+                add(&mut files, scope, Rule::new(image, path, verdict.clone()))?;
+                continue;
             }
-            rules.push((place, Rule::new(image, path, verdict.clone())));
+            let place = Place::parse(image).map_err(|why| format!("rule for `{image}`: {why}"))?;
+            add(&mut rules, place, Rule::new(image, path, verdict.clone()))?;
         }
     }
     let default = match file.default {
         Default::Accept => Verdict::Accept,
         Default::Reject => Verdict::Reject("no other rule is for it".to_owned()),
     };
-    Ok(Policy { rules, default: Rule::new("default", path, default) })
+    let default = Rule::new("default", path, default);
+    Ok(Policy { rules, files, others: default.clone(), default })
+}
+
+fn add<T: PartialEq>(rules: &mut Vec<(T, Rule)>, place: T, rule: Rule) -> Result<(), String> {
+    if rules.iter().any(|(other, _)| *other == place) {
+        return Err(format!("two rules for {}: merge them", rule.scope));
+    }
+    rules.push((place, rule));
+    Ok(())
 }
 
 impl Entry {

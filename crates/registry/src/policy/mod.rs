@@ -1,5 +1,5 @@
 //! Which images may be pulled: one file of rules per registry, namespace and repository, and the signatures that they ask
-//! for. `pull` calls this once, with what the name resolved to and before anything is named in the store:
+//! for; and which files images may come from. `pull` calls this once, with what the name resolved to and before anything is named in the store:
 //!
 //! ```text
 //! Policy::load(&session.policy)?.check(&client, reference, &[&found.digest, &found.manifest_digest])?;
@@ -21,6 +21,7 @@ mod der;
 mod file;
 mod fulcio;
 mod key;
+mod local;
 mod place;
 mod proto_json;
 mod refusal;
@@ -42,6 +43,7 @@ use crate::Error;
 use crate::client::{Client, Purpose};
 use crate::session::Session;
 
+pub use local::{Local, Transport};
 pub use refusal::Refusal;
 pub use rule::Rule;
 pub use verify::Verified;
@@ -93,6 +95,9 @@ impl Files {
 pub struct Policy {
     rules: Vec<(Place, Rule)>,
     default: Rule,
+    /// For what does not come from a registry, and its default.
+    files: Vec<(local::Scope, Rule)>,
+    others: Rule,
 }
 
 impl Policy {
@@ -110,7 +115,8 @@ impl Policy {
                 return Policy::parse_containers(&text, path).map_err(|cause| configuration(path, cause));
             }
         }
-        Ok(Policy { rules: Vec::new(), default: Rule::accept("default", Path::new("")) })
+        let accept = Rule::accept("default", Path::new(""));
+        Ok(Policy { rules: Vec::new(), files: Vec::new(), others: accept.clone(), default: accept })
     }
 
     /// Reads the text of `path` in our form, and the keys that it names from there.
@@ -127,6 +133,11 @@ impl Policy {
     pub fn rule(&self, reference: &Reference) -> &Rule {
         let matching = self.rules.iter().filter(|(place, _)| place.holds(reference));
         matching.max_by_key(|(place, _)| place.rank()).map_or(&self.default, |(_, rule)| rule)
+    }
+
+    /// Whether an image may come from this file, directory or stream; `Refused` if not.
+    pub fn check_local(&self, local: &Local<'_>) -> Result<(), Error> {
+        local::check(&self.files, &self.others, local)
     }
 
     /// Whether the image may be pulled that `reference` names on the registry. `digests` are what it resolved to: of the
