@@ -4,14 +4,16 @@
 //! written by the caller too: systemd does not know them all.
 
 mod connection;
+mod limits;
 mod message;
 
 pub use message::{Property, Value};
 
 use crate::error::{Error, Result, invalid};
 use connection::Connection;
-use kernel::cgroup::{Limit, Resources, weight_of_shares};
+use kernel::cgroup::Resources;
 use kernel::clone::{self, Child};
+use limits::limits;
 use message::Writer;
 use std::path::Path;
 
@@ -162,75 +164,6 @@ impl Drop for Placeholder {
     }
 }
 
-/// What systemd has a property for.
-fn limits(resources: &Resources, is_v2: bool) -> Vec<Property> {
-    let mut properties: Vec<Property> = Vec::new();
-    let number = |limit: Limit| match limit {
-        Limit::Unlimited => Value::Number(u64::MAX),
-        Limit::At(value) => Value::Number(value),
-    };
-    let memory = &resources.memory;
-    if let Some(limit) = memory.limit {
-        properties.push((if is_v2 { "MemoryMax" } else { "MemoryLimit" }, number(limit)));
-    }
-    if is_v2 {
-        properties.extend(memory.reservation.map(|limit| ("MemoryLow", number(limit))));
-        // Swap alone, as version 2 counts it; who lifts the one limit lifts the other.
-        let swap = match (memory.swap, memory.limit) {
-            (Some(Limit::At(total)), Some(Limit::At(limit))) => Some(Value::Number(total.saturating_sub(limit))),
-            (Some(Limit::Unlimited), _) | (None, Some(Limit::Unlimited)) => Some(number(Limit::Unlimited)),
-            _ => None,
-        };
-        properties.extend(swap.map(|swap| ("MemorySwapMax", swap)));
-    }
-    let cpu = &resources.cpu;
-    if cpu.idle == Some(1) && is_v2 {
-        // Since systemd 252.
-        properties.push(("CPUWeight", Value::Number(0)));
-    } else if let Some(shares) = cpu.shares {
-        properties.push(match is_v2 {
-            true => ("CPUWeight", Value::Number(weight_of_shares(shares))),
-            false => ("CPUShares", Value::Number(shares)),
-        });
-    }
-    properties.extend(quota(cpu));
-    properties.extend(resources.pids_max.map(|limit| ("TasksMax", number(limit))));
-    if is_v2 {
-        for (name, list) in [("AllowedCPUs", &cpu.cpuset_cpus), ("AllowedMemoryNodes", &cpu.cpuset_mems)] {
-            let mask = list.as_ref().and_then(|list| kernel::cpu_list::Mask::parse(list));
-            properties.extend(mask.map(|mask| (name, Value::Bytes(bytes(&mask)))));
-        }
-    }
-    properties
-}
-
-/// In microseconds of each second, in steps of ten milliseconds, which is how systemd keeps it.
-fn quota(cpu: &kernel::cgroup::Cpu) -> Vec<Property> {
-    const STEP: u64 = 10_000;
-    const PERIOD: u64 = 100_000;
-    let mut properties = Vec::new();
-    properties.extend(cpu.period.map(|period| ("CPUQuotaPeriodUSec", Value::Number(period))));
-    let per_second = match cpu.quota {
-        None if cpu.period.is_none() => return properties,
-        None | Some(Limit::Unlimited) => u64::MAX,
-        Some(Limit::At(quota)) => {
-            let per_second = quota.saturating_mul(1_000_000) / cpu.period.unwrap_or(PERIOD).max(1);
-            per_second.div_ceil(STEP).saturating_mul(STEP)
-        }
-    };
-    properties.push(("CPUQuotaPerSecUSec", Value::Number(per_second)));
-    properties
-}
-
-/// The lowest number in the first bit of the first byte, without zeroes at the end.
-fn bytes(mask: &kernel::cpu_list::Mask) -> Vec<u8> {
-    let mut bytes: Vec<u8> = mask.words().iter().flat_map(|word| word.to_le_bytes()).collect();
-    while bytes.last() == Some(&0) {
-        bytes.pop();
-    }
-    bytes
-}
-
 /// Characters that systemd allows in names of units (systemd.unit(5)).
 fn check(name: &str) -> Result<()> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
@@ -243,7 +176,6 @@ fn check(name: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kernel::cgroup::{Cpu, Memory};
 
     #[test]
     fn paths_of_units() {
@@ -258,33 +190,5 @@ mod tests {
         assert!(Unit::parse("/a/b", "id").is_err());
         assert!(Unit::parse("a/b.slice:p:x", "id").is_err());
         assert!(Unit::parse("a--b.slice:p:x", "id").unwrap().group().is_err());
-    }
-
-    #[test]
-    fn limits_become_properties() {
-        let resources = Resources {
-            memory: Memory { limit: Some(Limit::At(100)), swap: Some(Limit::At(150)), ..Memory::default() },
-            cpu: Cpu {
-                quota: Some(Limit::At(12_345)),
-                period: Some(100_000),
-                shares: Some(1024),
-                cpuset_cpus: Some("0,9".into()),
-                ..Cpu::default()
-            },
-            pids_max: Some(Limit::Unlimited),
-            ..Resources::default()
-        };
-        let expected: Vec<Property> = vec![
-            ("MemoryMax", Value::Number(100)),
-            ("MemorySwapMax", Value::Number(50)),
-            ("CPUWeight", Value::Number(100)),
-            ("CPUQuotaPeriodUSec", Value::Number(100_000)),
-            ("CPUQuotaPerSecUSec", Value::Number(130_000)),
-            ("TasksMax", Value::Number(u64::MAX)),
-            ("AllowedCPUs", Value::Bytes(vec![1, 2])),
-        ];
-        assert_eq!(limits(&resources, true), expected);
-        assert_eq!(limits(&resources, false)[0], ("MemoryLimit", Value::Number(100)));
-        assert!(limits(&Resources::default(), true).is_empty());
     }
 }
