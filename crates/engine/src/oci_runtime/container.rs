@@ -11,12 +11,12 @@ use crate::file;
 use crate::run::Launch;
 use kernel::Context;
 use kernel::mount::{Mount, Propagation, set_propagation};
-use kernel::namespace::{Kind, Set, unshare};
+use kernel::namespace::{self, Kind, Set, unshare};
 use kernel::pidfd::PidFd;
 use kernel::process::ProcessId;
 use runtime::Stdio;
 use rustix::fs::CWD;
-use spec::runtime::{Process, Resources, Spec};
+use spec::runtime::{NamespaceKind, Process, Resources, Spec};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -45,7 +45,9 @@ impl OciRuntime {
     pub fn create(&self, launch: &Launch, stdio: Stdio) -> Result<Created> {
         self.delete()?; // what a former monitor may have left
         let created = self.create_anew(launch, stdio).inspect_err(|_| drop(self.delete()))?;
-        match self.check_limits(&launch.spec, created.id.pid) {
+        match bring_up_loopback(&launch.spec, created.id.pid)
+            .and_then(|()| self.check_limits(&launch.spec, created.id.pid))
+        {
             Ok(()) => Ok(created),
             Err(error) => {
                 self.abandon(created);
@@ -136,6 +138,17 @@ impl OciRuntime {
             self.program.display()
         )))
     }
+}
+
+/// In a network namespace that the runtime has made: not all of them do it (runsc leaves it down), and names are resolved
+/// through it.
+fn bring_up_loopback(spec: &Spec, pid: i32) -> Result<()> {
+    let mut namespaces = spec.linux.iter().flat_map(|linux| &linux.namespaces);
+    if !namespaces.any(|one| one.kind == NamespaceKind::Network && one.path.is_empty()) {
+        return Ok(());
+    }
+    let namespace = namespace::open(Path::new(&format!("/proc/{pid}/ns/net")))?;
+    Ok(kernel::netlink::within(namespace, kernel::loopback::bring_up)?)
 }
 
 /// Later mounts of the host still come in, ours never get out.
