@@ -1,6 +1,7 @@
 //! Real software in real images, and many containers: minutes, not milliseconds. Run when
 //! `BRIG_TEST_SLOW` is set (`./dev test-all`).
 
+mod engines;
 mod interop;
 
 use std::io::{Read, Write};

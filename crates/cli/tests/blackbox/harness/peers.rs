@@ -40,11 +40,20 @@ impl Peers {
 
     /// Runs lines of bash(1) in the shared directory, with a dockerd. All must succeed; gives what they print.
     pub fn bash(&self, script: &str) -> String {
+        self.call(&["dockerd", "bash"], script)
+    }
+
+    /// The same without a dockerd and in a network namespace of its own.
+    pub fn bash_apart(&self, script: &str) -> String {
+        self.call(&["run", "unshare", "--net", "bash"], &format!("ip link set lo up\n{script}"))
+    }
+
+    fn call(&self, how: &[&str], script: &str) -> String {
         std::fs::write(self.dir.join("script"), format!("set -euo pipefail\ncd \"${{0%/*}}\"\n{script}\n"))
             .expect("script");
         let inside = Path::new("/src").join(self.dir.strip_prefix(&self.project).expect("it is below")).join("script");
         let mut command = Command::new(&self.program);
-        command.args(["dockerd", "bash"]).arg(inside).current_dir(&self.project).stdin(Stdio::null());
+        command.args(how).arg(inside).current_dir(&self.project).stdin(Stdio::null());
         let output = command.output().unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
         let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{}\nstdout: {stdout}\nstderr: {stderr}\nof: {script}", output.status);
