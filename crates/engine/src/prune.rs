@@ -75,7 +75,7 @@ pub fn containers(engine: &Engine, filters: &Filters) -> Result<(Vec<ContainerId
     Ok((removed, freed))
 }
 
-/// Removes nameless images, with `all` every one that no container uses. Returns the bytes on the disk that this freed.
+/// Removes images without a tag, with `all` every one that no container uses. Returns the bytes on the disk that this freed.
 pub fn images(engine: &Engine, all: bool, filters: &Filters) -> Result<(Vec<Removed>, u64)> {
     if filters.is_empty() {
         return crate::images::prune(engine, all);
@@ -85,12 +85,15 @@ pub fn images(engine: &Engine, all: bool, filters: &Filters) -> Result<(Vec<Remo
     let mut removed = Vec::new();
     for image in engine.store().list()? {
         let config = &image.config;
-        let is_wanted = all || image.names.is_empty();
+        let is_wanted = all || image.tags().next().is_none();
         if !is_wanted || used.contains(&image.id) || !filters.matches(config.created, &config.config.labels) {
             continue;
         }
         // Name by name: by id it would need force, which takes images from containers that appear meanwhile.
         let mut handles: Vec<String> = image.tags().map(|name| name.familiar()).collect();
+        if handles.is_empty() {
+            handles.extend(image.repository_digests().map(|name| name.familiar()));
+        }
         if handles.is_empty() {
             handles.push(image.id.to_string());
         }

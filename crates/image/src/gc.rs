@@ -19,6 +19,7 @@ use crate::layer;
 use crate::store::{self, Store};
 use kernel::lock::Lock;
 use spec::{Digest, Reference};
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// A container that needs an image.
@@ -71,8 +72,8 @@ impl Store {
     /// - by a name of several: only the name goes;
     /// - by its only name, or by id: the image goes, unless a container needs it;
     /// - by id with names in several repositories: only with `force`;
-    /// - `force` also removes what a stopped container needs (its layers stay until it is gone),
-    ///   never what a running one needs.
+    /// - `force` also removes what a stopped container needs (its layers stay until it is gone), never what a running
+    ///   one needs: by name that stays without one.
     pub fn remove(&self, text: &str, force: bool, users: Users<'_>) -> Result<(Vec<Removed>, Remains)> {
         let lock = self.try_lock_exclusive()?;
         let users = users()?;
@@ -88,15 +89,16 @@ impl Store {
         }
     }
 
-    /// Removes images without a name, or with `all` every one that no container needs, and leftovers (also of
+    /// Removes images without a tag, or with `all` every one that no container needs, and leftovers (also of
     /// interrupted downloads, which a removal leaves alone). Returns what went and how many bytes on the disk that freed.
     pub fn prune(&self, all: bool, users: Users<'_>) -> Result<(Vec<Removed>, u64)> {
         let lock = self.try_lock_exclusive()?;
         let users = users()?;
         let removed = self.update(|entries| {
             let used = |e: &Entry| users.iter().any(|user| user.image == e.id);
+            let tagged = tagged(entries);
             let (keep, doomed) =
-                std::mem::take(entries).into_iter().partition(|e| used(e) || !(all || e.name.is_none()));
+                std::mem::take(entries).into_iter().partition(|e| used(e) || !(all || !tagged.contains(&e.id)));
             *entries = keep;
             Ok(records(&doomed, entries))
         })?;
@@ -178,14 +180,22 @@ fn remove_from(entries: &mut Vec<Entry>, text: &str, force: bool, users: &[User]
     }
 }
 
-/// The name of an entry, if it was found by that and not by its id.
+/// The images that have a tag. Others are dangling, as docker says, also when the digest that they were pulled by still
+/// names them: that is how a newer pull of a tag leaves the older image.
+pub(crate) fn tagged(entries: &[Entry]) -> HashSet<Digest> {
+    let has_tag = |e: &&Entry| e.name.as_ref().is_some_and(|name| name.digest().is_none());
+    entries.iter().filter(has_tag).map(|e| e.id.clone()).collect()
+}
+
+/// The name of an entry, if it was found by that and not by its id, nor by the digest of its manifest.
 fn named(entry: &Entry, text: &str) -> Option<Reference> {
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
     let typed = Reference::parse(text).ok()?;
     let name = entry.name.clone()?;
-    let same_repository = name.registry() == typed.registry() && name.repository() == typed.repository();
     let by_id = entry.id.hex().starts_with(hex) && name != typed;
-    (same_repository && !by_id).then_some(name)
+    // With a digest, the tag that was typed does not matter.
+    let same = name.name() == typed.name() && name.digest() == typed.digest();
+    (same && !by_id).then_some(name)
 }
 
 fn remove_name(
@@ -197,8 +207,8 @@ fn remove_name(
     force: bool,
     users: &[User],
 ) -> Result<Vec<Removed>> {
-    let user = users.iter().find(|user| user.image == *id);
-    if let Some(user) = user
+    let of_image = || users.iter().filter(|user| user.image == *id);
+    if let Some(user) = of_image().next()
         && !force
         && is_single_repository(names)
     {
@@ -213,7 +223,8 @@ fn remove_name(
     let tags_left = names.iter().any(|other| other != name && of_repository(other) && other.digest().is_none());
     let goes = |other: &Reference| other == name || (!tags_left && of_repository(other) && other.digest().is_some());
     let names_left = names.iter().any(|other| !goes(other));
-    if !names_left && user.is_none() {
+    let stays = of_image().any(|user| user.running || !force);
+    if !names_left && !stays {
         return Ok(delete(entries, id));
     }
     let mut removed = Vec::new();

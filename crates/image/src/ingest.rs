@@ -157,11 +157,25 @@ impl Ingest {
 
     /// Makes everything that has come in part of the store, durably, and gives the image its
     /// names. May be called again for further images. Without names the image is kept, nameless.
+    ///
+    /// # Errors
+    /// `Invalid` also for a name with a digest that is not the manifest's.
     pub fn finish(&self, manifest: &[u8], media_type: &str, names: &[Reference]) -> Result<Image> {
-        let digest = match names.iter().find_map(Reference::digest) {
-            Some(digest) => blob::digest_of(digest.algorithm(), manifest),
-            None => blob::digest_of(Algorithm::Sha256, manifest),
-        };
+        self.finish_found(manifest, media_type, names, None)
+    }
+
+    /// The same for a manifest that the caller has found by the digest `root`, its own or that of an index that leads to
+    /// it: names may have that one, too.
+    pub fn finish_found(
+        &self,
+        manifest: &[u8],
+        media_type: &str,
+        names: &[Reference],
+        root: Option<&Digest>,
+    ) -> Result<Image> {
+        let algorithm = names.iter().find_map(Reference::digest).map_or(Algorithm::Sha256, Digest::algorithm);
+        let digest = blob::digest_of(algorithm, manifest);
+        check_digests(names, &digest, root)?;
         let id = self.check_complete(&digest, manifest)?;
         let descriptor = Descriptor::new(media_type, digest, manifest.len() as u64);
         self.put_blob(&descriptor, manifest)?;
@@ -298,6 +312,19 @@ impl Write for BlobWriter<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Who uses an image by a digest trusts that nothing else is ever called so.
+fn check_digests(names: &[Reference], manifest: &Digest, root: Option<&Digest>) -> Result<()> {
+    let is_false = |name: &&Reference| name.digest().is_some_and(|is| is != manifest && Some(is) != root);
+    match names.iter().find(is_false) {
+        None => Ok(()),
+        Some(name) => {
+            let actual = root.unwrap_or(manifest);
+            let why = format_args!("is not the name of this image: its digest is {actual}");
+            Err(Error::invalid(name.familiar(), why))
+        }
     }
 }
 

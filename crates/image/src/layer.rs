@@ -8,6 +8,7 @@
 //!
 //! No other file knows these names; `mounts` makes lower directories of both.
 
+use crate::blob::Hasher;
 use crate::compress::Decoder;
 use crate::erofs;
 use crate::error::{Error, Result};
@@ -39,13 +40,15 @@ pub(crate) enum Form {
 }
 
 /// What a layer's place says about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) form: Form,
     /// Sum of the sizes of its files in bytes.
     pub(crate) size: u64,
     /// Length of the uncompressed archive in bytes; directories of an older version do not know it.
     pub(crate) archive_length: Option<u64>,
+    /// The compressed form that it was made of, where that is kept.
+    pub(crate) blob: Option<Digest>,
 }
 
 /// The `layers` directory.
@@ -127,12 +130,14 @@ impl Layers {
         if let Some(image) = self.open_image(diff_id)? {
             let record = erofs::record(&image)?;
             let archive_length = Some(record.archive_length);
-            return Ok(Some(Facts { form: Form::Erofs, size: record.size, archive_length }));
+            return Ok(Some(Facts { form: Form::Erofs, size: record.size, archive_length, blob: None }));
         }
         let Ok(text) = std::fs::read_to_string(self.home(diff_id).join(SIZE)) else { return Ok(None) };
-        let mut numbers = text.split_whitespace().map(|number| number.parse().ok());
-        let size = numbers.next().flatten().unwrap_or(0);
-        Ok(Some(Facts { form: Form::Directory, size, archive_length: numbers.next().flatten() }))
+        let mut words = text.split_whitespace();
+        let mut number = || words.next().and_then(|word| word.parse().ok());
+        let (size, archive_length) = (number().unwrap_or(0), number());
+        let blob = words.next().and_then(|word| Digest::parse(word).ok());
+        Ok(Some(Facts { form: Form::Directory, size, archive_length, blob }))
     }
 
     /// Unpacked size in bytes; 0 when the layer is missing.
@@ -230,15 +235,25 @@ pub(crate) fn write_directory(home: &Path, archive: &mut dyn Read) -> Result<u64
 }
 
 /// Nothing is synced: there are thousands of files, and one call does for all layers of an image.
-pub(crate) fn seal_directory(home: &Path, size: u64, archive_length: u64) -> Result<()> {
+pub(crate) fn seal_directory(home: &Path, size: u64, archive_length: u64, blob: &Digest) -> Result<()> {
     let path = home.join(SIZE);
-    std::fs::write(&path, format!("{size}\n{archive_length}\n")).map_err(Error::io("write", &path))
+    std::fs::write(&path, format!("{size}\n{archive_length}\n{blob}\n")).map_err(Error::io("write", &path))
 }
 
 /// The uncompressed archive of a layer, byte for byte as it came.
 pub struct Archive {
     source: Source,
     length: u64,
+    proof: Option<Proof>,
+}
+
+/// What an archive has to be. The last bytes are handed out only when it is that: who sends a layer away must not call it
+/// whole when it is not.
+struct Proof {
+    diff_id: Digest,
+    /// `None` when it has been compared.
+    hasher: Option<Hasher>,
+    read: u64,
 }
 
 enum Source {
@@ -249,7 +264,7 @@ enum Source {
 impl Archive {
     pub(crate) fn of_image(image: File) -> Result<Archive> {
         let archive = erofs::Archive::open(image)?;
-        Ok(Archive { length: archive.length(), source: Source::Image(Box::new(archive)) })
+        Ok(Archive { length: archive.length(), source: Source::Image(Box::new(archive)), proof: None })
     }
 
     /// Of a layer in the form of a directory: what is in its blob.
@@ -263,7 +278,13 @@ impl Archive {
             // Made before the length was noted.
             None => io::copy(&mut open()?, &mut io::sink()).map_err(Error::Stream)?,
         };
-        Ok(Archive { source: Source::Blob(Box::new(open()?)), length })
+        Ok(Archive { source: Source::Blob(Box::new(open()?)), length, proof: None })
+    }
+
+    /// The same, which fails instead of ending as another archive than the one of that digest.
+    pub(crate) fn proving(self, diff_id: &Digest) -> Archive {
+        let hasher = Some(Hasher::new(diff_id.algorithm()));
+        Archive { proof: Some(Proof { diff_id: diff_id.clone(), hasher, read: 0 }), ..self }
     }
 
     /// In bytes.
@@ -274,10 +295,41 @@ impl Archive {
 
 impl Read for Archive {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.source {
+        let outcome = match &mut self.source {
             Source::Image(archive) => archive.read(buffer),
             Source::Blob(decoder) => decoder.read(buffer),
+        };
+        match &mut self.proof {
+            Some(proof) if !buffer.is_empty() => proof.check(outcome, buffer, self.length),
+            _ => outcome,
         }
+    }
+}
+
+impl Proof {
+    fn check(&mut self, outcome: io::Result<usize>, buffer: &[u8], length: u64) -> io::Result<usize> {
+        let count = match outcome {
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
+                return Err(self.damaged());
+            }
+            outcome => outcome?,
+        };
+        self.read += count as u64;
+        let Some(mut hasher) = self.hasher.take() else {
+            return if count == 0 { Ok(0) } else { Err(self.damaged()) };
+        };
+        hasher.update(&buffer[..count]);
+        if count > 0 && self.read < length {
+            self.hasher = Some(hasher);
+        } else if self.read != length || hasher.finish() != self.diff_id {
+            return Err(self.damaged());
+        }
+        Ok(count)
+    }
+
+    fn damaged(&self) -> io::Error {
+        let why = "is damaged: `brig image check --repair` fetches it again";
+        io::Error::other(Error::invalid(format!("layer {}", self.diff_id), why))
     }
 }
 

@@ -48,6 +48,33 @@ pub struct Image {
     pub names: Vec<Reference>,
 }
 
+/// What is in the store.
+#[derive(Debug, Default)]
+pub struct Listing {
+    pub images: Vec<Image>,
+    pub damaged: Vec<Damaged>,
+}
+
+/// An image whose manifest or configuration is damaged or missing.
+#[derive(Debug)]
+pub struct Damaged {
+    pub id: Digest,
+    pub names: Vec<Reference>,
+    /// Names the document and the remedy.
+    pub why: Error,
+}
+
+impl Listing {
+    /// `Invalid` when an image with a tag in that repository is damaged.
+    pub fn images_of(self, repository: &str) -> Result<Vec<Image>> {
+        let is_tag = |name: &Reference| name.digest().is_none() && name.name() == repository;
+        match self.damaged.into_iter().find(|damaged| damaged.names.iter().any(is_tag)) {
+            Some(damaged) => Err(damaged.why),
+            None => Ok(self.images.into_iter().filter(|image| image.tags().any(is_tag)).collect()),
+        }
+    }
+}
+
 /// While it lives no image is swept: taken from before an image is looked up until a container
 /// that uses it is on record.
 #[derive(Debug)]
@@ -186,8 +213,17 @@ impl Store {
         self.load(&self.entries()?, id)
     }
 
-    /// Every image once, oldest entry first.
+    /// Every image once, oldest entry first. Fails when one of them is damaged.
     pub fn list(&self) -> Result<Vec<Image>> {
+        let listing = self.listing()?;
+        match listing.damaged.into_iter().next() {
+            Some(damaged) => Err(damaged.why),
+            None => Ok(listing.images),
+        }
+    }
+
+    /// Every image once, oldest entry first, those whose documents cannot be read apart.
+    pub fn listing(&self) -> Result<Listing> {
         let entries = self.entries()?;
         let mut ids: Vec<&Digest> = Vec::new();
         for entry in &entries {
@@ -195,7 +231,18 @@ impl Store {
                 ids.push(&entry.id);
             }
         }
-        ids.into_iter().map(|id| self.load(&entries, id)).collect()
+        let mut listing = Listing::default();
+        for id in ids {
+            match self.load(&entries, id) {
+                Ok(image) => listing.images.push(image),
+                Err(why @ Error::Invalid { .. }) => {
+                    let names = entries.iter().filter(|e| e.id == *id).filter_map(|e| e.name.clone()).collect();
+                    listing.damaged.push(Damaged { id: id.clone(), names, why });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(listing)
     }
 
     /// Gives an image one more name; whichever image had it loses it.
@@ -229,18 +276,28 @@ impl Store {
     /// The uncompressed archive of a layer, byte for byte as it came.
     pub fn layer_archive(&self, diff_id: &Digest) -> Result<Archive> {
         if let Some(image) = self.layers.open_image(diff_id)? {
-            return Archive::of_image(image);
+            return Ok(Archive::of_image(image)?.proving(diff_id));
         }
         let facts = self.layers.facts(diff_id)?;
         let lacks = |what| Error::invalid(format!("layer {diff_id}"), format_args!("{what}: pull its image again"));
         let facts = facts.ok_or_else(|| lacks("is missing"))?;
-        let blob = self.blob_of(diff_id)?.ok_or_else(|| lacks("has lost its compressed form"))?;
-        Archive::of_blob(&blob, facts.archive_length)
+        let own = facts.blob.map(|digest| self.blob_path(&digest)).filter(|path| path.exists());
+        let blob = match own {
+            Some(path) => path,
+            None => self.blob_of(diff_id)?.ok_or_else(|| lacks("has lost its compressed form"))?,
+        };
+        Ok(Archive::of_blob(&blob, facts.archive_length)?.proving(diff_id))
     }
 
-    /// The compressed form of a layer, if it is kept: an image whose layer it is knows its name.
+    /// The compressed form that a layer was made of, if that is kept.
+    pub fn kept_form(&self, diff_id: &Digest) -> Option<Digest> {
+        let blob = self.layers.facts(diff_id).ok().flatten()?.blob?;
+        self.blob_path(&blob).exists().then_some(blob)
+    }
+
+    /// A compressed form of a layer as images say, if one is kept.
     fn blob_of(&self, diff_id: &Digest) -> Result<Option<PathBuf>> {
-        for image in self.list()? {
+        for image in self.listing()?.images {
             let pairs = image.config.rootfs.diff_ids.iter().zip(&image.manifest.layers);
             let blobs = pairs.filter(|(id, _)| *id == diff_id).map(|(_, layer)| self.blob_path(&layer.digest));
             if let Some(path) = blobs.into_iter().find(|path| path.exists()) {
@@ -345,18 +402,18 @@ fn by_name<'a>(entries: &'a [Entry], reference: &Reference) -> Option<&'a Entry>
     let Some(digest) = reference.digest() else {
         return entries.iter().find(|e| e.name.as_ref() == Some(reference));
     };
-    entries.iter().find(|e| {
-        e.name.as_ref().is_some_and(|name| {
-            let same = name.registry() == reference.registry() && name.repository() == reference.repository();
-            same && (name.digest() == Some(digest) || e.manifest.digest == *digest)
-        })
-    })
+    let of_repository = |e: &&Entry| e.name.as_ref().is_some_and(|name| name.name() == reference.name());
+    let has_digest = |e: &&Entry| e.name.as_ref().is_some_and(|name| name.digest() == Some(digest));
+    let mut all = entries.iter().filter(of_repository);
+    // The name itself, before another name of the same manifest: `rmi` removes what is found.
+    all.clone().find(has_digest).or_else(|| all.find(|e| e.manifest.digest == *digest))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Scratch;
+    use crate::testing::{Scratch, add_image};
+    use std::io::Read;
 
     fn entry(name: &str, id: &str) -> Entry {
         let digest = |hex: &str| Digest::parse(&format!("sha256:{hex:0<64}")).unwrap();
@@ -403,6 +460,49 @@ mod tests {
         assert_eq!(id("nosuch:v2").unwrap_err().to_string(), "No such image: nosuch:v2");
         assert_eq!(id("dead").unwrap_err().to_string(), "No such image: dead:latest");
         assert!(matches!(id("Bad"), Err(Error::Name(_))));
+    }
+
+    #[test]
+    fn a_damaged_image_does_not_hide_the_others() {
+        let scratch = Scratch::new("store-damaged");
+        let store = Store::open(scratch.path()).unwrap();
+        let (one, two) = (add_image(&store, "a", &[("x", b"1")], &[]), add_image(&store, "b", &[("x", b"2")], &[]));
+        std::fs::write(store.blob_path(&one.id), "garbage").unwrap();
+        let listing = store.listing().unwrap();
+        assert_eq!(listing.images.iter().map(|image| &image.id).collect::<Vec<_>>(), [&two.id]);
+        assert_eq!((&listing.damaged[0].id, &listing.damaged[0].names), (&one.id, &one.names));
+        assert!(listing.damaged[0].why.to_string().contains("image check --repair"));
+        assert!(store.list().is_err());
+        assert_eq!(store.listing().unwrap().images_of("docker.io/library/b").unwrap().len(), 1);
+        assert!(store.listing().unwrap().images_of("docker.io/library/a").is_err());
+    }
+
+    #[test]
+    fn a_damaged_layer_is_not_handed_out_as_whole() {
+        let scratch = Scratch::new("store-damaged-layer");
+        let store = Store::open(scratch.path()).unwrap();
+        let data = vec![7; 300_000];
+        let image = add_image(&store, "a", &[("x", &data)], &[]);
+        let diff_id = &image.config.rootfs.diff_ids[0];
+        let read = || {
+            let mut bytes = Vec::new();
+            let mut archive = store.layer_archive(diff_id)?;
+            let length = archive.length();
+            // As those do who write an entry of known length: they never see the end.
+            archive.by_ref().take(length).read_to_end(&mut bytes).map_err(Error::stream)?;
+            Ok(blob::digest_of(diff_id.algorithm(), &bytes))
+        };
+        assert_eq!(read().unwrap(), *diff_id);
+        let path = match store.kept_form(diff_id) {
+            Some(blob) => store.blob_path(&blob),
+            None => store.layers().place(diff_id),
+        };
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(100).position(|part| part == [7; 100]).unwrap_or(bytes.len() / 2);
+        bytes[at + 50] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let error: Error = read().unwrap_err();
+        assert!(error.to_string().contains("is damaged: `brig image check --repair`"), "{error}");
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub fn pull(
     let pairs = found.manifest.layers.iter().zip(&config.rootfs.diff_ids);
     let all: Vec<_> = pairs.map(|(blob, diff_id)| Layer { blob, diff_id }).collect();
     layers::fetch(&client, &ingest, &all, options.layers_at_once, progress)?;
-    let image = ingest.finish(&found.bytes, &found.media_type, &names)?;
+    let image = ingest.finish_found(&found.bytes, &found.media_type, &names, Some(&found.digest))?;
     signed::note(store, &found.manifest_digest, &verified);
     origins::note(store, &reference.name(), all.iter().map(|layer| (layer.diff_id, layer.blob)));
     let already_present = before.is_some_and(|before| before.id == image.id);

@@ -78,8 +78,12 @@ pub const SIGNAL: Flag = Flag::value("signal", "string", "Name or number of the 
 
 /// The name for a new image, the second argument of `commit` and `import`; `None` where it is left out.
 pub fn new_name(parsed: &Parsed) -> Result<Option<Reference>, super::Misuse> {
-    let name = parsed.arguments.get(1).filter(|name| !name.is_empty());
-    name.map(|name| Reference::parse(name).map_err(|error| parsed.refusal(error.to_string()))).transpose()
+    let Some(text) = parsed.arguments.get(1).filter(|name| !name.is_empty()) else { return Ok(None) };
+    let name = Reference::parse(text).map_err(|error| parsed.refusal(error.to_string()))?;
+    match name.digest() {
+        Some(_) => Err(parsed.refusal(format!("cannot give an image the name {text}: it has a digest; give a tag"))),
+        None => Ok(Some(name)),
+    }
 }
 
 /// A platform such as `linux/arm64`.

@@ -28,8 +28,15 @@ pub(super) fn items(manifest: &[u8]) -> Result<Vec<Item>> {
 }
 
 pub(super) fn names(item: &Item) -> Result<Vec<Reference>> {
-    let tags = item.repo_tags.iter().flatten();
-    tags.map(|tag| Ok(Reference::parse(tag)?)).collect()
+    let parse = |tag: &String| {
+        let name = Reference::parse(tag)?;
+        // The digest of a manifest; here is none that could have it.
+        if name.digest().is_some() {
+            return Err(Error::invalid("archive", format_args!("calls an image {tag:?}: a digest is no tag")));
+        }
+        Ok(name)
+    };
+    item.repo_tags.iter().flatten().map(parse).collect()
 }
 
 /// The names that docker's list gives to each image, by the image's id. For an OCI layout that

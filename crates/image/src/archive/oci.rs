@@ -44,7 +44,8 @@ pub(super) fn load(
         if !take_in(ingest, bundle, &manifest, wanted)? {
             continue;
         }
-        let image = ingest.finish(&bytes, &media_type, &names)?;
+        // What was found by a digest may be called so, and nothing else.
+        let image = ingest.finish_found(&bytes, &media_type, &names, Some(&descriptor.digest))?;
         // The same image is listed once for each of its names.
         match loaded.iter_mut().find(|one| one.image.id == image.id) {
             Some(one) => {

@@ -1,5 +1,5 @@
 //! A budget for the store: when it takes more room on the disk than it may, leftovers go first, then images that no
-//! container needs, nameless ones before others, and of these the one whose last use is longest ago.
+//! container needs, those without a tag before others, and of these the one whose last use is longest ago.
 //!
 //! An image's last use is the time of modification of its manifest: set when it comes in, gets a name, or a container is
 //! made of it. That costs a system call and no lock, and is lost with nothing worse than another order.
@@ -36,7 +36,7 @@ pub struct Shrunk {
 /// An image as the budget sees it.
 struct Candidate {
     id: Digest,
-    has_name: bool,
+    has_tag: bool,
     used: SystemTime,
     needs: Marks,
 }
@@ -88,7 +88,7 @@ impl Store {
         let unheld: u64 = sizes.iter().filter(|(part, _)| !holders.contains_key(part.as_path())).map(|(_, n)| n).sum();
         let mut left = self.allocated_bytes()?.saturating_sub(unheld);
         let mut order: Vec<usize> = (0..candidates.len()).collect();
-        order.sort_by_key(|index| (candidates[*index].has_name, candidates[*index].used));
+        order.sort_by_key(|index| (candidates[*index].has_tag, candidates[*index].used));
         let mut evicted = Vec::new();
         for index in order {
             let id = &candidates[index].id;
@@ -115,16 +115,17 @@ impl Store {
 
     /// Every image once, with all of its manifests.
     fn candidates(&self, entries: &[Entry]) -> Result<Vec<Candidate>> {
+        let tagged = super::tagged(entries);
         let mut candidates: Vec<Candidate> = Vec::new();
         for entry in entries {
             let position = candidates.iter().position(|candidate| candidate.id == entry.id).unwrap_or_else(|| {
                 let (id, used) = (entry.id.clone(), SystemTime::UNIX_EPOCH);
-                candidates.push(Candidate { id, has_name: false, used, needs: Marks::default() });
+                let has_tag = tagged.contains(&id);
+                candidates.push(Candidate { id, has_tag, used, needs: Marks::default() });
                 candidates.len() - 1
             });
             let candidate = &mut candidates[position];
             candidate.needs.add(self, entry)?;
-            candidate.has_name |= entry.name.is_some();
             let path = self.blob_path(&entry.manifest.digest);
             let used = path.metadata().and_then(|metadata| metadata.modified()).map_err(Error::io("stat", &path))?;
             candidate.used = candidate.used.max(used);

@@ -28,6 +28,15 @@ fn shown(removed: &[Removed]) -> Vec<String> {
     removed.iter().map(line).collect()
 }
 
+/// Gives the image also the name with its digest, as a pull does.
+fn name_digest(store: &Store, image: &Image, repository: &str) -> Reference {
+    let name = Reference::parse(repository).unwrap().with_digest(image.manifest_digest.clone());
+    let entry = store.entries().unwrap().into_iter().find(|entry| entry.id == image.id).unwrap();
+    let entry = Entry { name: Some(name.clone()), ..entry };
+    store.update(|entries| Ok(crate::index::put(entries, entry))).unwrap();
+    name
+}
+
 /// A removal whose remains are deleted at once.
 fn remove(store: &Store, text: &str, force: bool, users: Users<'_>) -> Result<Vec<Removed>> {
     let (removed, remains) = store.remove(text, force, users)?;
@@ -81,17 +90,7 @@ fn digests_of_a_repository_go_with_its_last_tag() {
     let scratch = Scratch::new("rmi-digest");
     let store = store(&scratch);
     let image = add_image(&store, "a:1", &[("x", b"1")], &[]);
-    let entry = store.entries().unwrap().remove(0);
-    let digest = Reference::parse("a").unwrap().with_digest(image.manifest_digest.clone());
-    let put = |name: &Reference| {
-        let entry = Entry { name: Some(name.clone()), ..entry.clone() };
-        let put = |entries: &mut Vec<Entry>| {
-            crate::index::put(entries, entry);
-            Ok(())
-        };
-        store.update(put).unwrap();
-    };
-    put(&digest);
+    let digest = name_digest(&store, &image, "a");
     tag(&store, &image, "a:2");
     tag(&store, &image, "c");
     assert_eq!(shown(&remove(&store, "a:1", false, NOBODY).unwrap()), ["Untagged: a:1"]);
@@ -99,6 +98,21 @@ fn digests_of_a_repository_go_with_its_last_tag() {
     assert_eq!(removed.len(), 2, "{removed:?}");
     assert!(removed.contains(&format!("Untagged: {}", digest.familiar())));
     assert_eq!(store.resolve("c").unwrap().names.len(), 1);
+}
+
+#[test]
+fn a_digest_goes_by_itself() {
+    let scratch = Scratch::new("rmi-by-digest");
+    let store = store(&scratch);
+    let image = add_image(&store, "a:1", &[("x", b"1")], &[]);
+    tag(&store, &image, "a:2");
+    let digest = name_digest(&store, &image, "a").familiar();
+    assert_eq!(shown(&remove(&store, &digest, false, NOBODY).unwrap()), [format!("Untagged: {digest}")]);
+    assert_eq!(store.resolve("a:1").unwrap().names.len(), 2);
+    // No name any more, but still what the image is: then all of it is meant.
+    let removed = shown(&remove(&store, &digest, true, NOBODY).unwrap());
+    assert_eq!(removed.len(), 3, "{removed:?}");
+    assert!(files(&scratch).is_empty());
 }
 
 #[test]
@@ -149,6 +163,10 @@ fn containers_hold_their_image() {
     assert_eq!(files(&scratch), BTreeSet::from([layer]), "the container's layer outlives its image");
     store.prune(false, NOBODY).unwrap();
     assert!(files(&scratch).is_empty());
+    // Also by its last name.
+    add_image(&store, "a", &[("x", b"1")], &[]);
+    let removed = with(&stopped, "a", true).unwrap();
+    assert_eq!(shown(&removed), ["Untagged: a:latest".to_owned(), format!("Deleted: {short}")]);
 }
 
 #[test]
@@ -157,9 +175,11 @@ fn prune() {
     let store = store(&scratch);
     let old = add_image(&store, "a", &[("x", b"1")], &[]);
     let new = add_image(&store, "a", &[("x", b"22")], &[]);
+    // That is all that a newer pull of its tag leaves it.
+    let digest = name_digest(&store, &old, "a");
     let used = add_image(&store, "used", &[("x", b"333")], &[]);
     let (removed, freed) = store.prune(false, NOBODY).unwrap();
-    assert_eq!(removed, [Removed::Deleted(old.id)]);
+    assert_eq!(removed, [Removed::Untagged(digest.familiar()), Removed::Deleted(old.id)]);
     assert!(freed > 0);
     let users = user(&used, false);
     let (removed, _) = store.prune(true, &move || Ok(vec![users.clone()])).unwrap();

@@ -321,3 +321,22 @@ fn an_image_upon_another_needs_no_more_than_was_kept_of_that() {
     ingest.put_blob(&descriptor, &config).unwrap();
     ingest.finish(&manifest, media_type::OCI_MANIFEST, &[]).unwrap();
 }
+
+#[test]
+fn a_digest_names_only_its_own_image() {
+    let fixture = Fixture::new();
+    let ingest = fixture.store.ingest().unwrap();
+    let layer = ingest.new_layer(&mut tar_of(&[("x", b"1")]).as_slice(), None).unwrap();
+    let (descriptor, config, manifest) = image_of(&[layer]);
+    ingest.put_blob(&descriptor, &config).unwrap();
+    let (own, other) = (describe(&manifest).digest, Digest::from_hash(&[0xaa; 32]));
+    let name = |digest: &Digest| vec![Reference::parse("debian:12").unwrap().with_digest(digest.clone())];
+    let kind = media_type::OCI_MANIFEST;
+    let error = ingest.finish(&manifest, kind, &name(&other)).unwrap_err().to_string();
+    assert!(error.contains("is not the name of this image") && error.contains(own.as_str()), "{error}");
+    let wrong_root = ingest.finish_found(&manifest, kind, &name(&other), Some(&own));
+    assert!(wrong_root.is_err() && fixture.store.list().unwrap().is_empty());
+    ingest.finish(&manifest, kind, &name(&own)).unwrap();
+    // As a pull does for what an index has led to.
+    ingest.finish_found(&manifest, kind, &name(&other), Some(&other)).unwrap();
+}
