@@ -48,6 +48,11 @@ pub fn write_hosts(engine: &Engine, record: &Record, connected: &[(net::Network,
     put(&engine.paths().run(&record.id), "hosts", hosts(engine, record, connected)?.as_bytes())
 }
 
+/// As `write_hosts`: a container that has come to a network with names asks there.
+pub fn write_resolv_conf(engine: &Engine, record: &Record) -> Result<()> {
+    put(&engine.paths().run(&record.id), "resolv.conf", &resolv_conf(record))
+}
+
 fn hosts(engine: &Engine, record: &Record, connected: &[(net::Network, net::Endpoint)]) -> Result<String> {
     let options = &record.options;
     let hostname = &record.process.hostname;
@@ -63,7 +68,9 @@ fn hosts(engine: &Engine, record: &Record, connected: &[(net::Network, net::Endp
         };
         let _ = writeln!(text, "{address}\t{name}");
     }
-    for link in &options.networking.links {
+    host_names(options, connected, &mut text);
+    // With a resolver it knows them, and follows their addresses.
+    for link in options.networking.links.iter().filter(|_| !has_resolver(record)) {
         link_line(engine, link, &mut text)?;
     }
     match options.namespaces.network {
@@ -82,9 +89,23 @@ fn hosts(engine: &Engine, record: &Record, connected: &[(net::Network, net::Endp
     Ok(text)
 }
 
+/// Of a bridge it is the host's; of other networks it is somebody else's.
+fn gateway(network: &net::Network) -> Option<IpAddr> {
+    network.pool(false).filter(|_| network.driver == net::Driver::Bridge)?.gateway
+}
+
+/// The names under which programs look for the machine, unless they were given otherwise.
+fn host_names(options: &Options, connected: &[(net::Network, net::Endpoint)], text: &mut String) {
+    let is_free =
+        |name: &&str| !options.networking.extra_hosts.iter().any(|extra| extra.split(':').next() == Some(*name));
+    let names: Vec<&str> = ["host.containers.internal", "host.docker.internal"].into_iter().filter(is_free).collect();
+    if let (false, Some(address)) = (names.is_empty(), connected.iter().find_map(|(network, _)| gateway(network))) {
+        let _ = writeln!(text, "{address}\t{}", names.join(" "));
+    }
+}
+
 /// The address by which a container reaches its host.
 fn host_gateway(engine: &Engine, options: &Options, connected: &[(net::Network, net::Endpoint)]) -> Result<String> {
-    let gateway = |network: &net::Network| network.pool(false)?.gateway;
     if options.namespaces.network == Network::Host {
         return Ok("127.0.0.1".to_owned());
     }

@@ -125,7 +125,7 @@ pub fn rename(engine: &Engine, container: &Container, new: &str) -> Result<()> {
         return Err(error);
     }
     release_name(engine, &old, now.id().as_str());
-    network::follow_rename(engine, &now, &old)?;
+    network::follow_rename(engine, &now)?;
     Ok(())
 }
 

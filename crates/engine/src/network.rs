@@ -5,11 +5,13 @@
 mod life;
 mod ports;
 
-pub(crate) use life::{Held, adopt, attach_all, follow_rename, may_be_early, release, release_by, release_ports};
+pub(crate) use life::{
+    Held, adopt, attach_all, follow_rename, may_be_early, refresh, release, release_by, release_ports,
+};
 pub use life::{connect, disconnect};
 pub use net::endpoint::Endpoint;
 pub(crate) use net::firewall::Session;
-pub use net::network::{DEFAULT, Driver, Network, Pool, Request};
+pub use net::network::{DEFAULT, Driver, Network, OPTION_ICC, Pool, Request};
 pub use net::ports::Published;
 pub use net::prefix::Prefix;
 pub use ports::{Reach, publishes, reach};
@@ -66,9 +68,15 @@ pub fn prune(engine: &Engine, filters: &crate::prune::Filters) -> Result<Vec<Str
     Ok(removed)
 }
 
-/// Puts the firewall's rules back that somebody has removed.
+/// Puts back what somebody has removed: the firewall's rules, addresses and parameters of bridges.
 pub fn reload(engine: &Engine) -> Result<()> {
-    Ok(net::firewall::rebuild(&Session::default(), &engine.paths().networks())?)
+    Ok(net::network::restore(&engine.paths().networks())?)
+}
+
+/// Chains of other firewalls, as nft(8) names them, that drop what containers send and get, unless a rule of theirs
+/// accepts it.
+pub fn foreign_drops() -> Result<Vec<String>> {
+    Ok(net::firewall::foreign_drops()?)
 }
 
 /// Those on a network now.
@@ -125,15 +133,18 @@ pub(crate) fn is_meant(network: &Network, typed: &str) -> bool {
 
 /// Frees what containers have that do not live.
 fn sweep(engine: &Engine, network: &Network) -> Result<()> {
-    let living: Vec<String> = list::ids(engine)?
-        .iter()
-        .filter_map(|id| Container::read(engine, id).ok().flatten())
-        // A monitor that lives may be about to start its container.
-        .filter(|container| !crate::monitor::is_dead(engine, container).unwrap_or(false) || container.is_running())
-        .map(|container| container.id().to_string())
-        .collect();
-    let lives = |id: &str| living.iter().any(|one| one.starts_with(id));
-    Ok(net::endpoint::sweep(&engine.paths().networks(), network, lives)?)
+    Ok(net::endpoint::sweep(&engine.paths().networks(), network, |id| lives(engine, id))?)
+}
+
+/// By the beginning of its id. A monitor that lives may be about to start its container; who cannot be asked lives.
+fn lives(engine: &Engine, id: &str) -> bool {
+    let Ok(ids) = list::ids(engine) else { return true };
+    let found = ids.iter().filter(|one| one.as_str().starts_with(id));
+    found.map(|id| Container::read(engine, id)).any(|container| match container {
+        Ok(Some(container)) => !crate::monitor::is_dead(engine, &container).unwrap_or(false) || container.is_running(),
+        Ok(None) => false,
+        Err(_) => true,
+    })
 }
 
 /// docker's filters of `network ls`; values of one key are alternatives, keys must all hold.

@@ -137,6 +137,18 @@ pub enum Value {
     Verdict(Verdict),
 }
 
+/// A chain at a hook, whoever made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseChain {
+    pub family: Family,
+    pub table: String,
+    pub name: String,
+    /// As [`Hook`] counts.
+    pub hook: u32,
+    /// What no rule decides is dropped.
+    pub drops: bool,
+}
+
 /// Changes that become true together.
 #[derive(Debug)]
 pub struct Transaction {
@@ -330,6 +342,15 @@ impl Socket {
         found(self.ask(&batch, "look up nftables table"))
     }
 
+    /// Those of all tables of IP and IPv6.
+    pub fn base_chains(&self) -> Result<Vec<BaseChain>> {
+        let mut batch = Batch::new();
+        let kind = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN;
+        // NFPROTO_UNSPEC: of every family.
+        batch.begin(kind, NLM_F_DUMP, &fixed(0, 0));
+        Ok(self.ask(&batch, "list nftables chains")?.iter().filter_map(|reply| base_chain(&reply.body)).collect())
+    }
+
     /// Whether a chain is there.
     pub fn has_chain(&self, table: Table<'_>, chain: &str) -> Result<bool> {
         let mut batch = Batch::new();
@@ -359,6 +380,28 @@ impl Socket {
         }
         Ok(keys)
     }
+}
+
+/// `None` for a chain that others jump to, and for families of no interest.
+fn base_chain(body: &[u8]) -> Option<BaseChain> {
+    let family =
+        [Family::Inet, Family::Ipv4, Family::Ipv6].into_iter().find(|one| body.first() == Some(&(*one as u8)))?;
+    let text = |value: &[u8]| String::from_utf8_lossy(value.strip_suffix(b"\0").unwrap_or(value)).into_owned();
+    let number = |value: &[u8]| Some(u32::from_be_bytes(value.get(..4)?.try_into().ok()?));
+    let (mut table, mut name, mut hook, mut drops) = (String::new(), String::new(), None, false);
+    for (kind, value) in Reader::attributes(body.get(4..)?) {
+        match kind {
+            NFTA_CHAIN_TABLE => table = text(value),
+            NFTA_CHAIN_NAME => name = text(value),
+            NFTA_CHAIN_POLICY => drops = number(value) == Some(0),
+            NFTA_CHAIN_HOOK => {
+                let hooked = Reader::attributes(value).find(|(kind, _)| *kind == NFTA_HOOK_HOOKNUM);
+                hook = hooked.and_then(|(_, value)| number(value));
+            }
+            _ => {}
+        }
+    }
+    Some(BaseChain { family, table, name, hook: hook?, drops })
 }
 
 fn found(answer: Result<Vec<Reply>>) -> Result<bool> {

@@ -1,4 +1,4 @@
-//! Addresses given to containers: a table on disk with one slot for each place in a network, which holds the first half
+//! Addresses given to containers: for each family a table on disk with one slot for each place in a network, which holds the first half
 //! of the id of the container that has it, or zeros. One lock, one file; a slot says by itself whose it is, so what a
 //! killed process took is found and freed without any other record. See docs/decisions/addresses-name-their-owner.md.
 
@@ -24,20 +24,27 @@ type Owner = [u8; SLOT_BYTES];
 #[derive(Debug, Clone)]
 pub struct Table {
     directory: PathBuf,
+    name: &'static str,
 }
 
 impl Table {
     /// `directory` is the network's own; made when something is written.
-    pub fn of(directory: &Path) -> Table {
-        Table { directory: directory.to_owned() }
+    pub fn of(directory: &Path, is_ipv6: bool) -> Table {
+        Table { directory: directory.to_owned(), name: if is_ipv6 { "addresses6" } else { "addresses" } }
+    }
+
+    /// Of both families.
+    pub fn all(directory: &Path) -> [Table; 2] {
+        [false, true].map(|is_ipv6| Table::of(directory, is_ipv6))
     }
 
     fn open(&self) -> Result<(Lock, File)> {
-        let path = self.directory.join("addresses");
-        let lock = match Lock::exclusive(&self.directory.join("addresses.lock")) {
+        let path = self.directory.join(self.name);
+        let lock_path = path.with_extension("lock");
+        let lock = match Lock::exclusive(&lock_path) {
             Err(error) if error.errno == rustix::io::Errno::NOENT => {
                 file::make_directory(&self.directory)?;
-                Lock::exclusive(&self.directory.join("addresses.lock"))?
+                Lock::exclusive(&lock_path)?
             }
             lock => lock?,
         };
@@ -89,7 +96,7 @@ impl Table {
     }
 
     fn free_unless(&self, keep: impl Fn(Owner) -> bool) -> Result<()> {
-        if !self.directory.join("addresses").exists() {
+        if !self.directory.join(self.name).exists() {
             return Ok(());
         }
         let (_lock, file) = self.open()?;
@@ -174,7 +181,7 @@ mod tests {
     #[test]
     fn given_in_turn_and_freed() {
         let dir = TempDir::new("addresses");
-        let table = Table::of(dir.path());
+        let table = Table::of(dir.path(), false);
         let take = |number| table.take(&id(number), 1..=6, |place| place == 1);
         assert_eq!((take(1).unwrap(), take(2).unwrap(), take(3).unwrap()), (2, 3, 4));
         table.free(&id(2)).unwrap();
@@ -195,7 +202,7 @@ mod tests {
         let held = dir.path().join("held");
         std::fs::create_dir(&held).unwrap();
         let work = |process: u64| -> std::result::Result<(), String> {
-            let table = Table::of(dir.path());
+            let table = Table::of(dir.path(), false);
             let mut own = Vec::new();
             for round in 0..250u64 {
                 let owner = id(1 + process * 1000 + round);

@@ -11,6 +11,7 @@ mod tcp;
 mod tests;
 
 pub use configuration::Configuration;
+pub use names::Names;
 pub use resolver::Resolver;
 
 use std::net::Ipv4Addr;

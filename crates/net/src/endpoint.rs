@@ -2,19 +2,22 @@
 //! do. `attach` makes everything and takes everything back on an error; `detach` also ends what a killed process left
 //! half done, because the file is written before anything else is made.
 
-use crate::addresses::{PLACES_MAX, Table};
+use crate::addresses::Table;
+use crate::allocation;
 use crate::bridge::{self, needs_kernel};
 use crate::error::{Error, Result};
 use crate::file;
 use crate::firewall::{self, Session};
-use crate::network::{Driver, Network, Pool};
+use crate::network::{Driver, Network};
 use crate::places::Places;
 use crate::ports::{self, Publish, Published, Reservations};
 use kernel::lock::Lock;
-use kernel::netlink::{Batch, Mac, Socket, Veth, Virtual, VirtualKind};
+use kernel::netlink::{Batch, Mac, Socket, Veth, Virtual, VirtualKind, within};
+use kernel::{Context, sysctl};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use spec::ContainerId;
+use std::fs::File;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -39,6 +42,9 @@ pub struct Endpoint {
     pub ipv4: Option<Ipv4Addr>,
     pub ipv6: Option<Ipv6Addr>,
     pub published: Vec<Published>,
+    /// The network is: it leads nowhere else.
+    #[serde(default)]
+    pub internal: bool,
 }
 
 /// What is wanted.
@@ -75,7 +81,7 @@ pub fn attach(
     }
     let result = make(session, places, network, request);
     if result.is_err() {
-        let _ = detach(session, places, network, request.container);
+        let _ = detach(session, places, &network.id, request.container);
     }
     result
 }
@@ -94,7 +100,7 @@ fn make(
             return Err(Error::Invalid(format!("container cannot be connected to network {}", network.name)));
         }
     };
-    let (ipv4, ipv6) = addresses(places, network, request)?;
+    let (ipv4, ipv6) = allocation::addresses(places, network, request)?;
     let (published, reservations) =
         ports::reserve(request.publish, ipv4.is_some(), ipv6.is_some(), network.host_address())?;
     let address = ipv4.map(IpAddr::from).or(ipv6.map(IpAddr::from)).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
@@ -111,6 +117,7 @@ fn make(
         ipv4,
         ipv6,
         published,
+        internal: network.internal,
     };
     // Nobody replaces all rules between our file, which tells them about us, and our own elements.
     let lock = Lock::shared(&places.firewall_lock())?;
@@ -130,12 +137,13 @@ fn make(
     Ok((endpoint, reservations))
 }
 
-/// Disconnects a container, or what is left of it; nothing there is no error. Its names and addresses are free then.
-pub fn detach(session: &Session, places: &Places, network: &Network, container: &str) -> Result<()> {
-    let path = places.endpoint(&network.id, container);
+/// Disconnects a container, or what is left of it, from the network with this id; nothing there is no error. Its names and
+/// addresses are free then.
+pub fn detach(session: &Session, places: &Places, network: &str, container: &str) -> Result<()> {
+    let path = places.endpoint(network, container);
     let endpoint = file::read::<Endpoint>(&path).ok().flatten();
     if let Some(endpoint) = &endpoint {
-        if network.driver == Driver::Bridge {
+        if !endpoint.port.is_empty() {
             let _lock = Lock::shared(&places.firewall_lock())?;
             firewall::remove(session, places, endpoint)?;
         }
@@ -143,11 +151,19 @@ pub fn detach(session: &Session, places: &Places, network: &Network, container: 
     }
     // Addresses last: nobody is given one that still works for somebody else.
     remove_record(places, &path)?;
-    Table::of(&places.of_network(&network.id)).free(container)
+    Table::all(&places.of_network(network)).iter().try_for_each(|table| table.free(container))
+}
+
+/// Ids of all networks that a container is on, whatever its definition says.
+pub fn networks_of(places: &Places, container: &str) -> Vec<String> {
+    let ids = std::fs::read_dir(places.live()).into_iter().flatten().flatten();
+    let ids = ids.filter_map(|entry| entry.file_name().into_string().ok());
+    ids.filter(|id| places.endpoint(id, container).exists()).collect()
 }
 
 fn remove_record(places: &Places, path: &Path) -> Result<()> {
     let _lock = Lock::exclusive(&places.records_lock())?;
+    let _ = std::fs::remove_file(file::unfinished(path));
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
@@ -170,14 +186,17 @@ fn remove_link(endpoint: &Endpoint) -> Result<()> {
     }
 }
 
-/// Removes the interface of a container that runs on, for a macvlan from inside of it.
+/// Removes the interface of a container that runs on, for a macvlan from inside of it. Gone already is no error.
 pub fn remove_inside(endpoint: &Endpoint, namespace: BorrowedFd<'_>) -> Result<()> {
     if !endpoint.port.is_empty() {
         return remove_link(endpoint);
     }
     let mut batch = Batch::new();
     batch.delete_link(&endpoint.interface);
-    Ok(Socket::route_in(namespace)?.run(&batch, "remove interface")?)
+    match Socket::route_in(namespace)?.run(&batch, "remove interface") {
+        Err(error) if error.errno != Errno::NODEV => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 pub fn read(places: &Places, network: &Network, container: &str) -> Result<Option<Endpoint>> {
@@ -227,15 +246,16 @@ pub(crate) fn list_in(directory: &std::path::Path) -> Result<Vec<Endpoint>> {
     Ok(endpoints)
 }
 
-/// Frees what belongs to containers that do not live; `lives` is given ids, of addresses the first 32 digits.
+/// Frees what belongs to containers that do not live; `lives` is given ids, of addresses the first 32 digits. It is asked
+/// when the record or the address has been seen: whoever takes one lives before that.
 pub fn sweep(places: &Places, network: &Network, lives: impl Fn(&str) -> bool) -> Result<()> {
     let session = Session::default();
     for endpoint in list(places, network)? {
         if !lives(&endpoint.container) {
-            detach(&session, places, network, &endpoint.container)?;
+            detach(&session, places, &network.id, &endpoint.container)?;
         }
     }
-    Table::of(&places.of_network(&network.id)).sweep(lives)
+    Table::all(&places.of_network(&network.id)).iter().try_for_each(|table| table.sweep(&lives))
 }
 
 fn parent(host: &Socket, network: &Network) -> Result<u32> {
@@ -250,93 +270,6 @@ fn parent(host: &Socket, network: &Network) -> Result<u32> {
     Ok(link
         .ok_or_else(|| Error::NotFound(format!("parent interface {name} of network {} is not there", network.name)))?
         .index)
-}
-
-fn addresses(
-    places: &Places,
-    network: &Network,
-    request: &Request<'_>,
-) -> Result<(Option<Ipv4Addr>, Option<Ipv6Addr>)> {
-    let table = Table::of(&places.of_network(&network.id));
-    let (pool4, pool6) = (network.pool(false), network.pool(true));
-    let place = match (request.ipv4, pool4) {
-        (Some(address), Some(pool)) => {
-            let place = place_of(pool, address.into())?;
-            table.take_this(request.container, place)?;
-            place
-        }
-        (Some(address), None) => return Err(outside(address.into())),
-        (None, _) => take(&table, request.container, pool4, pool6)?,
-    };
-    let ipv4 = pool4.and_then(|pool| match pool.subnet.nth(place) {
-        IpAddr::V4(address) => Some(address),
-        IpAddr::V6(_) => None,
-    });
-    let ipv6 = match (request.ipv6, pool6) {
-        (Some(address), Some(pool)) => {
-            take_static(places, network, &table, request.container, pool, address)?;
-            Some(address)
-        }
-        (Some(address), None) => return Err(outside(address.into())),
-        // The same place in both families: one table is enough.
-        (None, Some(pool)) => match pool.subnet.nth(place) {
-            IpAddr::V6(address) => Some(address),
-            IpAddr::V4(_) => None,
-        },
-        (None, None) => None,
-    };
-    Ok((ipv4, ipv6))
-}
-
-fn take(table: &Table, container: &str, pool4: Option<&Pool>, pool6: Option<&Pool>) -> Result<u64> {
-    let pool = pool4.or(pool6).ok_or_else(|| Error::Invalid("the network has no subnet".into()))?;
-    let range = pool.range.unwrap_or(pool.subnet);
-    let first = pool.subnet.offset(range.address()).unwrap_or(0);
-    let last = (first + range.size() - 1).min(pool.subnet.size().saturating_sub(2)).min(PLACES_MAX);
-    let reserved: Vec<u64> = [pool4, pool6]
-        .into_iter()
-        .flatten()
-        .flat_map(|pool| pool.gateway.iter().chain(pool.auxiliary.values()).filter_map(|one| pool.subnet.offset(*one)))
-        .collect();
-    table.take(container, first.max(1)..=last, |place| reserved.contains(&place))
-}
-
-/// The place of an address that was asked for; those of the network itself and its gateway are nobody's.
-fn place_of(pool: &Pool, address: IpAddr) -> Result<u64> {
-    let place = pool.subnet.offset(address).ok_or_else(|| outside(address))?;
-    let is_own = place == 0 || Some(address) == pool.gateway || (address.is_ipv4() && place == pool.subnet.size() - 1);
-    if let Some((name, _)) = pool.auxiliary.iter().find(|(_, one)| **one == address) {
-        return Err(Error::Conflict(format!("Address already in use: {address} is the auxiliary address {name}")));
-    }
-    if is_own {
-        return Err(Error::Conflict(format!("Address already in use: {address} is the network's own")));
-    }
-    if address.is_ipv4() && place > PLACES_MAX {
-        return Err(Error::Unsupported(format!("{address} is beyond the first {PLACES_MAX} addresses of its network")));
-    }
-    Ok(place)
-}
-
-fn take_static(
-    places: &Places,
-    network: &Network,
-    table: &Table,
-    container: &str,
-    pool: &Pool,
-    address: Ipv6Addr,
-) -> Result<()> {
-    let place = place_of(pool, address.into())?;
-    if place <= PLACES_MAX {
-        return table.take_this(container, place);
-    }
-    if list(places, network)?.iter().any(|endpoint| endpoint.ipv6 == Some(address)) {
-        return Err(Error::Conflict("Address already in use".into()));
-    }
-    Ok(())
-}
-
-fn outside(address: IpAddr) -> Error {
-    Error::Invalid(format!("invalid address {address}: it is in no subnet of the network"))
 }
 
 /// Another name for each time: the interface of the last run may still be on its way out.
@@ -408,7 +341,12 @@ fn virtual_kind(network: &Network) -> Result<VirtualKind> {
 
 /// Addresses and the way out, from inside.
 fn configure(network: &Network, request: &Request<'_>, endpoint: &Endpoint) -> Result<()> {
-    let inside = Socket::route_in(request.namespace)?;
+    let inside = within(request.namespace, || {
+        if network.driver == Driver::Bridge {
+            confine_ipv6(request.interface, endpoint.ipv6.is_some())?;
+        }
+        Socket::route()
+    })?;
     let gone = || Error::Failed(format!("interface {} is gone again", request.interface));
     let index = inside.link(request.interface)?.ok_or_else(gone)?.index;
     let mut batch = Batch::new();
@@ -424,6 +362,17 @@ fn configure(network: &Network, request: &Request<'_>, endpoint: &Endpoint) -> R
         add_default_routes(&mut batch, network, index);
     }
     Ok(inside.run(&batch, "configure interface")?)
+}
+
+/// In the namespace that the thread is in: routers of neighbours are not followed, and where the network has no IPv6 there
+/// is none at all.
+fn confine_ipv6(interface: &str, has_ipv6: bool) -> kernel::Result<()> {
+    if !Path::new("/proc/sys/net/ipv6").exists() {
+        return Ok(());
+    }
+    let proc = File::open("/proc").during_at("open", "/proc")?;
+    let (name, value) = if has_ipv6 { ("accept_ra", "0") } else { ("disable_ipv6", "1") };
+    sysctl::write(&proc, &format!("net/ipv6/conf/{interface}/{name}"), value)
 }
 
 fn add_default_routes(batch: &mut Batch, network: &Network, index: u32) {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// `None` when the file is absent.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
@@ -20,12 +20,17 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
         .map_err(|error| Error::Failed(format!("{} is damaged: {error}; remove it", path.display())))
 }
 
-/// Makes the directory when it is missing.
+/// What a killed writer of `path` may have left. Never taken for a finished file, which ends in `.json`.
+pub fn unfinished(path: &Path) -> PathBuf {
+    path.with_extension("tmp")
+}
+
+/// Makes the directory when it is missing. One writer of a path at a time: definitions have a lock, the record of an
+/// endpoint is made by whoever has its address and changed under a lock.
 pub fn write(path: &Path, value: &impl Serialize) -> Result<()> {
     let text =
         serde_json::to_vec(value).map_err(|error| Error::Failed(format!("encode {}: {error}", path.display())))?;
-    // The pid keeps two writers apart; a name without `.json` is never taken for a finished file.
-    let temporary = path.with_extension(format!("tmp{}", std::process::id()));
+    let temporary = unfinished(path);
     let mut written = std::fs::write(&temporary, &text);
     if let (Err(error), Some(directory)) = (&written, path.parent())
         && error.kind() == ErrorKind::NotFound

@@ -14,7 +14,7 @@ use crate::places::Places;
 use crate::ports::{Protocol, Published};
 use kernel::lock::Lock;
 use kernel::netlink::Socket;
-use kernel::nftables::{Element, Family, Table, Transaction, Value, interface_key, key};
+use kernel::nftables::{Element, Family, Hook, Table, Transaction, Value, interface_key, key};
 use rustix::io::Errno;
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;
@@ -177,6 +177,22 @@ pub fn rebuild(session: &Session, places: &Places) -> Result<()> {
         }
     }
     Ok(session.commit_deletion(change)?)
+}
+
+/// Chains of others that drop forwarded packets which none of their rules accepts: `ip filter FORWARD`. No rule of ours
+/// can undo that, since a packet must pass every table. Rules that only xtables know are not seen.
+pub fn foreign_drops() -> Result<Vec<String>> {
+    let chains = Socket::netfilter()?.base_chains()?.into_iter();
+    let dropping = chains.filter(|chain| chain.hook == Hook::Forward as u32 && chain.drops);
+    let words = dropping.map(|chain| {
+        let family = match chain.family {
+            Family::Ipv4 => "ip",
+            Family::Ipv6 => "ip6",
+            Family::Inet | Family::Bridge => "inet",
+        };
+        format!("{family} {} {}", chain.table, chain.name)
+    });
+    Ok(words.collect())
 }
 
 /// Whether the tables are there.

@@ -3,6 +3,7 @@
 //! is done by netlink and files; no program is executed.
 
 pub mod addresses;
+mod allocation;
 mod bridge;
 pub mod dns;
 pub mod endpoint;

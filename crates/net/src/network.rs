@@ -1,6 +1,7 @@
 //! Definitions of networks: one file each, written to a temporary name and renamed. Making and removing holds one lock,
 //! reading none. The default network `bridge` is made when it is first needed; `host` and `none` have no file.
 
+use crate::addresses::PLACES_MAX;
 use crate::bridge;
 use crate::error::{Error, Result};
 use crate::places::Places;
@@ -14,6 +15,7 @@ use spec::{ContainerId, Timestamp};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 /// The network of containers that name none, as docker calls it; its interface is [`DEFAULT_INTERFACE`].
 pub const DEFAULT: &str = "bridge";
@@ -70,6 +72,9 @@ pub struct Network {
     pub options: BTreeMap<String, String>,
     /// The bridge's name; empty for other drivers.
     pub interface: String,
+    /// Name servers that its containers ask, unless they have some of their own; the host's if there are none.
+    #[serde(default)]
+    pub dns: Vec<IpAddr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,6 +102,33 @@ pub struct Request {
     pub auxiliary: BTreeMap<String, IpAddr>,
     pub labels: BTreeMap<String, String>,
     pub options: BTreeMap<String, String>,
+    pub dns: Vec<IpAddr>,
+}
+
+impl Pool {
+    /// Places count from here: far from the beginning of a large subnet those of a range have numbers of their own.
+    fn base(&self) -> u64 {
+        let offset = self.range.and_then(|range| self.subnet.offset(range.address())).unwrap_or(0);
+        if offset > PLACES_MAX { offset - 1 } else { 0 }
+    }
+
+    /// The place of an address in the table of those given, from 1; `None` when it has none.
+    pub fn place(&self, address: IpAddr) -> Option<u64> {
+        self.subnet.offset(address)?.checked_sub(self.base()).filter(|place| (1..=PLACES_MAX).contains(place))
+    }
+
+    pub fn address(&self, place: u64) -> IpAddr {
+        self.subnet.nth(self.base().saturating_add(place))
+    }
+
+    /// First and last place that are given without being asked for.
+    pub fn places(&self) -> RangeInclusive<u64> {
+        let range = self.range.unwrap_or(self.subnet);
+        let offset = self.subnet.offset(range.address()).unwrap_or(0);
+        // The last address of a subnet is for all of them.
+        let end = offset.saturating_add(range.size() - 1).min(self.subnet.size().saturating_sub(2));
+        (offset - self.base()).max(1)..=(end - self.base()).min(PLACES_MAX)
+    }
 }
 
 impl Network {
@@ -228,9 +260,21 @@ fn create_unless_there(places: &Places, request: Request) -> Result<(Network, bo
         labels: request.labels,
         options: request.options,
         interface,
+        dns: request.dns,
     };
     file::write(&places.definitions().join(format!("{}.json", network.name)), &network)?;
     Ok((network, true))
+}
+
+/// Makes of bridges and rules again what somebody has changed or removed.
+pub fn restore(places: &Places) -> Result<()> {
+    let host = Socket::route()?;
+    for network in list(places)?.iter().filter(|network| network.driver == Driver::Bridge) {
+        if bridge::find(&host, network)?.is_some() {
+            bridge::finish(&host, network)?;
+        }
+    }
+    firewall::rebuild(&firewall::Session::default(), places)
 }
 
 /// Removes a definition, its bridge and its rules. `Conflict` while containers are on it.

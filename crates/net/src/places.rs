@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! <root>/networks/<name>.json        definition          .lock
-//! <state>/networks/<id>/addresses    who has which       endpoints/<container>.json
+//! <state>/networks/<id>/addresses    who has which       addresses6       endpoints/<container>.json
 //! <state>/networks/firewall.lock     shared: one container's elements are changed; exclusive: all rules are
 //! <state>/networks/records.lock      held while the file of an endpoint is changed or removed
 //! ```

@@ -99,6 +99,11 @@ pub fn reserve(
     let mut sockets = Vec::new();
     for publish in asked {
         let addresses = match publish.host_address.or(default) {
+            Some(IpAddr::V6(Ipv6Addr::LOCALHOST)) => {
+                return Err(Error::Unsupported(
+                    "cannot publish at ::1: the kernel does not let that reach a container; use 127.0.0.1".into(),
+                ));
+            }
             Some(address) if if address.is_ipv6() { has_ipv6 } else { has_ipv4 } => vec![address],
             Some(address) => {
                 let family = if address.is_ipv6() { "IPv6" } else { "IPv4" };

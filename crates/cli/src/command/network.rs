@@ -114,7 +114,26 @@ pub fn disconnect(place: &Place, parsed: Parsed) -> Outcome {
 /// Prints nothing.
 pub fn reload(place: &Place, _parsed: Parsed) -> Outcome {
     network::reload(&place.engine()?)?;
+    warn_of_drops();
     Ok(0)
+}
+
+/// Another firewall may drop what ours lets through, and nothing of ours can change that.
+fn warn_of_drops() {
+    for chain in network::foreign_drops().unwrap_or_default() {
+        let remedy = match chain.as_str() {
+            "ip filter FORWARD" => "iptables -I FORWARD -i brig+ -j ACCEPT; iptables -I FORWARD -o brig+ -j ACCEPT \
+                 (beside docker in the chain DOCKER-USER instead)"
+                .to_owned(),
+            chain => format!(
+                "nft insert rule {chain} iifname \"brig*\" accept; nft insert rule {chain} oifname \"brig*\" accept"
+            ),
+        };
+        output::complain(&format!(
+            "warning: {chain} drops forwarded packets that none of its rules accepts; where containers reach nothing \
+             outside and are not reached from there: {remedy}"
+        ));
+    }
 }
 
 /// Prints `80/tcp -> 0.0.0.0:8080`, or where one port is.
@@ -132,6 +151,9 @@ pub fn port(place: &Place, parsed: Parsed) -> Outcome {
             "  (whoever reaches any address of this machine; firewall rules for INPUT do not apply)"
         }
     };
+    if parsed.on("who") && !published.is_empty() {
+        warn_of_drops();
+    }
     let Some(wanted) = parsed.arguments.get(1) else {
         let lines = published.iter().map(|one| format!("{} -> {}{}\n", own(one), host(one), who(one)));
         return output::print(&lines.collect::<String>());

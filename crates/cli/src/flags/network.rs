@@ -3,8 +3,9 @@
 
 use super::value::{network as value, pair};
 use super::{Command, Example, Flag, Misuse, Parsed, Positional, shared};
-use engine::network::{Driver, Prefix, Request};
+use engine::network::{Driver, OPTION_ICC, Prefix, Request};
 use engine::options::Attachment;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// `network create`.
@@ -18,10 +19,12 @@ pub static CREATE: Command = Command {
         Flag::switch("attachable", "Accepted for docker's sake: every network can be joined by hand"),
         Flag::value("aux-address", "map", "Address that somebody else on the network has (NAME=ADDRESS)"),
         Flag::value("driver", "string", "Kind of network (bridge|macvlan|ipvlan)").short('d').default("\"bridge\""),
+        Flag::value("dns", "list", "Name server for containers that have none of their own"),
         Flag::value("gateway", "list", "Address of the way out, in the subnet"),
         Flag::switch("internal", "Let nothing in or out"),
         Flag::value("ip-range", "list", "Part of the subnet from which containers get addresses"),
         Flag::switch("ipv6", "Give IPv6 addresses as well"),
+        Flag::switch("isolate", "Keep the containers of the network apart, too"),
         Flag::value("label", "list", "Label for the network (KEY=VALUE)"),
         Flag::value("opt", "map", "Setting for the driver (KEY=VALUE)").short('o'),
         Flag::value("subnet", "list", "Subnet in CIDR notation"),
@@ -137,6 +140,10 @@ pub static PORT: Command = Command {
 
 /// Reads the flags of `network create`.
 pub fn read_create(parsed: &Parsed) -> Result<Request, Misuse> {
+    let mut options: BTreeMap<String, String> = parsed.each("opt", pair::option)?.into_iter().collect();
+    if parsed.on("isolate") {
+        options.insert(OPTION_ICC.to_owned(), "false".to_owned());
+    }
     Ok(Request {
         name: parsed.first(),
         driver: parsed.meaning("driver", driver)?.unwrap_or_default(),
@@ -148,7 +155,8 @@ pub fn read_create(parsed: &Parsed) -> Result<Request, Misuse> {
         ranges: parsed.each("ip-range", prefix)?,
         auxiliary: parsed.each("aux-address", auxiliary)?.into_iter().collect(),
         labels: parsed.each("label", pair::label)?.into_iter().collect(),
-        options: parsed.each("opt", pair::option)?.into_iter().collect(),
+        options,
+        dns: parsed.each("dns", value::address)?,
     })
 }
 

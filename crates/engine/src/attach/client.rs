@@ -75,6 +75,16 @@ impl Client {
     /// Tells the monitor that a user stops the container, and waits until it knows.
     pub(crate) fn forbid_restart(&mut self) -> Result<()> {
         self.send(&Request::NoRestart)?;
+        self.wait_done()
+    }
+
+    /// Tells the monitor that the container's networks have changed, and waits until it has done its part.
+    pub(crate) fn tell_of_networks(&mut self) -> Result<()> {
+        self.send(&Request::Networks)?;
+        self.wait_done()
+    }
+
+    fn wait_done(&mut self) -> Result<()> {
         while let Some(event) = self.wait_event()? {
             // An exit that comes first may be followed by a restart: only the answer counts.
             if matches!(event, Event::Done) {

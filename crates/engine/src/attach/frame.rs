@@ -22,6 +22,8 @@ pub enum Request {
     Signal(i32),
     /// A user stops it: no restart policy applies to the coming exit. Answered by `Done`.
     NoRestart,
+    /// The networks on record have changed. Answered by `Done`.
+    Networks,
 }
 
 /// From the monitor to a client.
@@ -80,6 +82,7 @@ impl Request {
             }
             Request::Signal(number) => frame(into, 5, &number.to_le_bytes()),
             Request::NoRestart => frame(into, 6, &[]),
+            Request::Networks => frame(into, 7, &[]),
         }
     }
 
@@ -93,6 +96,7 @@ impl Request {
             }
             (5, number) => Request::Signal(i32::from_le_bytes(number.try_into().ok()?)),
             (6, []) => Request::NoRestart,
+            (7, []) => Request::Networks,
             _ => return None,
         })
     }
@@ -217,6 +221,7 @@ mod tests {
             Request::Resize { width: 300, height: 2 },
             Request::Signal(15),
             Request::NoRestart,
+            Request::Networks,
         ];
         let mut decoder = Decoder::default();
         for request in &requests {

@@ -373,6 +373,7 @@ impl<'e> Monitor<'e> {
                 Request::Resize { width, height } => live.stdio.resize(width, height),
                 Request::Signal(number) => live.process.signal(number),
                 Request::NoRestart => self.stop_asked(token),
+                Request::Networks => self.networks_changed(token, live),
                 Request::Hello(_) => {}
             }
         }
@@ -383,6 +384,17 @@ impl<'e> Monitor<'e> {
         if self.container.record.options.process.attach_stdin {
             live.stdio.end_input();
         }
+    }
+
+    /// Best effort: nothing of it may end the container.
+    fn networks_changed(&mut self, token: u64, live: &mut Live) {
+        self.reread_record();
+        let had_names = live.network.resolver.is_some();
+        let _ = network::refresh(self.engine, &self.firewall, &self.container, &mut live.network);
+        if let (false, Some(resolver)) = (had_names, &live.network.resolver) {
+            let _ = self.epoll.add(resolver.fd(), TOKEN_NAMES, Interest::IN);
+        }
+        self.clients.answer(token, &Event::Done);
     }
 
     fn stop_asked(&mut self, token: u64) {
@@ -452,6 +464,8 @@ impl<'e> Monitor<'e> {
             return Ok(None);
         }
         self.container.state.restart_count += 1;
+        // Networks may have been changed while nothing ran.
+        self.reread_record();
         let launch = run::prepare(self.engine, &self.container)?;
         self.start(launch).map(Some)
     }

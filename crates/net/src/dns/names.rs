@@ -18,13 +18,24 @@ const CLOCK_TICK: Duration = Duration::from_millis(50);
 pub struct Names {
     places: Places,
     container: String,
+    /// Further names of others that only this container has for them: `--link`.
+    links: Vec<(String, String)>,
     read: BTreeMap<PathBuf, (SystemTime, Vec<Endpoint>)>,
     turn: usize,
 }
 
 impl Names {
-    pub fn new(places: Places, container: &str) -> Names {
-        Names { places, container: container.to_owned(), read: BTreeMap::new(), turn: 0 }
+    /// `links`: pairs of a name and what it stands for.
+    pub fn new(places: Places, container: &str, links: &[(String, String)]) -> Names {
+        let links = links.iter().map(|(alias, name)| (alias.to_ascii_lowercase(), name.to_ascii_lowercase()));
+        Names { places, container: container.to_owned(), links: links.collect(), read: BTreeMap::new(), turn: 0 }
+    }
+
+    /// All networks of the container are internal: no question may leave them either (CVE-2024-29018).
+    pub fn are_confined(&mut self) -> bool {
+        let container = self.container.clone();
+        let mut own = self.neighbours().into_iter().flatten().filter(|endpoint| endpoint.container == container);
+        own.all(|endpoint| endpoint.internal)
     }
 
     /// `None` when the name is none of ours.
@@ -34,6 +45,10 @@ impl Names {
             return Some(question.pointer(&name));
         }
         let mut addresses = self.addresses(&question.name);
+        let linked = self.links.iter().find(|(alias, _)| *alias == question.name).map(|(_, name)| name.clone());
+        if let (true, Some(name)) = (addresses.is_empty(), linked) {
+            addresses = self.addresses(&name);
+        }
         if addresses.is_empty() {
             return None;
         }
@@ -53,7 +68,8 @@ impl Names {
 
     fn addresses(&mut self, name: &str) -> Vec<IpAddr> {
         let matches = |endpoint: &Endpoint| {
-            let qualified = name.strip_suffix(&endpoint.network_name).and_then(|rest| rest.strip_suffix('.'));
+            let network = endpoint.network_name.to_ascii_lowercase();
+            let qualified = name.strip_suffix(&network).and_then(|rest| rest.strip_suffix('.'));
             endpoint.names.iter().any(|own| own == name || Some(own.as_str()) == qualified)
         };
         let mut found = Vec::new();
@@ -89,7 +105,8 @@ impl Names {
             let settled = SystemTime::now().duration_since(changed).is_ok_and(|age| age > CLOCK_TICK);
             let mut endpoints = endpoint::list_in(directory).unwrap_or_default();
             // On the default network nobody has names.
-            endpoints.retain(|endpoint| endpoint.network_name != network::DEFAULT);
+            let is_own = |endpoint: &Endpoint| endpoint.container == self.container;
+            endpoints.retain(|endpoint| endpoint.network_name != network::DEFAULT || is_own(endpoint));
             let stamp = if settled { changed } else { SystemTime::UNIX_EPOCH };
             self.read.insert(directory.clone(), (stamp, endpoints));
         }

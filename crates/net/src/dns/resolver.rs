@@ -8,7 +8,6 @@ use super::message::{Question, answers};
 use super::names::Names;
 use super::tcp;
 use crate::error::Result;
-use crate::places::Places;
 use kernel::Context;
 use kernel::epoll::{Epoll, Interest};
 use kernel::netlink::{Socket, within};
@@ -59,7 +58,7 @@ struct Pending {
 impl Resolver {
     /// Opens the sockets in the container's network namespace. Ports of its own choice, to which 127.0.0.11:53 is
     /// redirected inside: the container may well be a name server itself and bind port 53.
-    pub fn open(places: Places, container: &str, namespace: BorrowedFd<'_>, servers: Vec<IpAddr>) -> Result<Resolver> {
+    pub fn open(namespace: BorrowedFd<'_>, names: Names, servers: Vec<IpAddr>) -> Result<Resolver> {
         let (udp, tcp) = within(namespace, || {
             let udp = UdpSocket::bind((ADDRESS, 0)).during("open resolver in container")?;
             let tcp = TcpListener::bind((ADDRESS, 0)).during("open resolver in container")?;
@@ -72,7 +71,6 @@ impl Resolver {
         let epoll = Epoll::new()?;
         epoll.add(&udp, TOKEN_UDP, Interest::IN)?;
         epoll.add(&tcp, TOKEN_TCP, Interest::IN)?;
-        let names = Names::new(places, container);
         let (pending, clients) = (VecDeque::new(), Vec::new());
         Ok(Resolver { epoll, udp, tcp, names, servers, pending, clients, next_token: TOKEN_FIRST })
     }
@@ -142,7 +140,10 @@ impl Resolver {
         false
     }
 
-    fn servers(&self) -> Vec<IpAddr> {
+    fn servers(&mut self) -> Vec<IpAddr> {
+        if self.names.are_confined() {
+            return Vec::new();
+        }
         if self.servers.is_empty() { Configuration::of_host().servers } else { self.servers.clone() }
     }
 

@@ -143,10 +143,15 @@ fn containers_find_each_other_and_the_rest_is_sent_on() {
         });
         // The first server is not there: the second is asked.
         let servers = vec!["127.0.0.54".parse().unwrap(), "127.0.0.53".parse().unwrap()];
-        let mut resolver = Resolver::open(places.clone(), &own.container, inside.as_fd(), servers).unwrap();
+        let mut resolver = Resolver::open(
+            inside.as_fd(),
+            Names::new(places.clone(), &own.container, &[("short".into(), "web".into())]),
+            servers,
+        )
+        .unwrap();
         let ends_with = |answer: &[u8], bytes: &[u8]| answer.ends_with(bytes);
         let (_other, web) = join(2, &["web", "alias"]);
-        for name in ["web", "alias", "WEB", "web.one"] {
+        for name in ["web", "alias", "WEB", "web.one", "short"] {
             let answer = ask(&inside, &mut resolver, &query(name, TYPE_A));
             assert!(ends_with(&answer, &web.ipv4.unwrap().octets()), "{name}");
         }
@@ -159,7 +164,7 @@ fn containers_find_each_other_and_the_rest_is_sent_on() {
         // One that comes later is found at once, one that goes is not.
         let (_third, late) = join(3, &["late"]);
         assert!(ends_with(&ask(&inside, &mut resolver, &query("late", TYPE_A)), &late.ipv4.unwrap().octets()));
-        crate::endpoint::detach(&Session::default(), &places, &network, &late.container).unwrap();
+        crate::endpoint::detach(&Session::default(), &places, &network.id, &late.container).unwrap();
         assert!(ends_with(&ask(&inside, &mut resolver, &query("late", TYPE_A)), &[192, 0, 2, 9]));
         // TCP, two questions over one connection, one of ours and one for outside.
         let mut stream = within(&inside, || Ok(TcpStream::connect((ADDRESS, 53)).unwrap())).unwrap();

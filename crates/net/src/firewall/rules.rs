@@ -4,7 +4,7 @@
 //! chain raw          prerouting -300   drop what claims to go to 127.0.0.0/8 and did not come from this machine
 //! chain prerouting   nat -100          jump dnat
 //! chain output       nat -100          jump dnat
-//! chain dnat         fib daddr type local: dnat to map {ports4-at, ports4, ports6-at, ports6}
+//! chain dnat         fib daddr type local, not ::1: dnat to map {ports4-at, ports4, ports6-at, ports6}
 //! chain postrouting  nat 100           of each network: out of it, back into it through a published port, from 127.0.0.1:
 //!                                      masquerade
 //! chain forward      filter 0          known connections: accept; by interface: jump from-N, to-N
@@ -28,6 +28,7 @@ const ETHER_IPV6: &[u8] = &[0x86, 0xdd];
 /// fe80::/10
 const LINK_LOCAL: &[u8] = &[0xfe, 0x80];
 const LINK_LOCAL_MASK: &[u8] = &[0xff, 0xc0];
+const LOOPBACK_IPV6: [u8; 16] = std::net::Ipv6Addr::LOCALHOST.octets();
 /// RTN_LOCAL (linux/rtnetlink.h).
 const LOCAL: [u8; 4] = 2u32.to_ne_bytes();
 /// Bits of `ct state`: established and related; of `ct status`: the destination was translated (IPS_DST_NAT).
@@ -85,6 +86,16 @@ fn raw(change: &mut Transaction, table: Table<'_>) {
 
 fn translation(change: &mut Transaction, table: Table<'_>) {
     change.add_chain(table, "dnat");
+    // The kernel never sends what comes from ::1 out of another interface than lo: better refused at once than lost, for
+    // whoever asks for `localhost` tries 127.0.0.1 next.
+    let to_loopback = [
+        E::Meta { key: Meta::NfProtocol, to: 0 },
+        E::Equal { register: 0, value: IPV6 },
+        E::Payload { base: Payload::Network, offset: 24, length: 16, to: 0 },
+        E::Equal { register: 0, value: &LOOPBACK_IPV6 },
+        verdict(Verdict::Return),
+    ];
+    change.add_rule(table, "dnat", &to_loopback);
     for (is_ipv6, at, everywhere) in [(false, "ports4-at", "ports4"), (true, "ports6-at", "ports6")] {
         let (_, destination, length) = layout(is_ipv6);
         let words = length / 4;

@@ -151,9 +151,9 @@ fn who_reaches_whom() {
         rebuild(&Session::default(), &host.places).unwrap();
         assert_eq!(ask(Some(&outside), "192.0.2.1:8080").as_deref(), Some("192.0.2.2"));
         // The end.
-        detach(&Session::default(), &host.places, &one, &a_end.container).unwrap();
+        detach(&Session::default(), &host.places, &one.id, &a_end.container).unwrap();
         assert_eq!(ask(Some(&outside), "192.0.2.1:8080"), None);
-        detach(&Session::default(), &host.places, &one, &a_end.container).unwrap();
+        detach(&Session::default(), &host.places, &one.id, &a_end.container).unwrap();
     });
 }
 
@@ -257,7 +257,7 @@ fn errors_leave_nothing() {
             let id = format!("{:064x}", number + (1u128 << 126));
             let id = format!("{}{id}", "f".repeat(32)).chars().skip(32).collect::<String>();
             let id: String = id.chars().rev().collect();
-            crate::addresses::Table::of(&places.of_network(&one.id)).take(&id, 2..=254, |_| false).unwrap();
+            crate::addresses::Table::of(&places.of_network(&one.id), false).take(&id, 2..=254, |_| false).unwrap();
         }
         assert!(matches!(
             attach(&Session::default(), places, &one, &Request { publish: &[], ..request }),
