@@ -42,7 +42,8 @@ struct CloneArgs {
     cgroup: u64,
 }
 
-/// Forks a process that runs `child` and exits with what it returns (101 after a panic).
+/// Forks a process that runs `child` and exits with what it returns. Where panics unwind (they abort the release
+/// binary), one ends it with 101.
 ///
 /// The calling process must be single-threaded: a lock held by another thread, the allocator's
 /// for one, would stay locked in the child for ever.

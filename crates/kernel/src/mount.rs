@@ -123,6 +123,23 @@ impl Mount {
         mount
     }
 
+    /// [`Mount::bind_fd`] of a descriptor from another mount namespace. The caller must have one thread; its root and its
+    /// directory are as before.
+    pub fn bind_fd_in(namespace: impl AsFd, fd: impl AsFd, recursive: bool) -> Result<Mount> {
+        let own = crate::namespace::open(Path::new("/proc/self/ns/mnt"))?;
+        let open = |path: &str| openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        let root = open("/").during("open root directory")?;
+        let directory = open(".").during("open working directory")?;
+        crate::namespace::join(namespace, Kind::Mount)?;
+        let mount = Mount::bind_fd(fd, recursive);
+        crate::namespace::join(&own, Kind::Mount)?;
+        // Joining has changed both to the namespace's.
+        rustix::process::fchdir(root).during("return to root directory")?;
+        rustix::process::chroot(".").during("return to root directory")?;
+        rustix::process::fchdir(directory).during("return to working directory")?;
+        mount
+    }
+
     /// Sets and clears attributes of this mount, or of all mounts in its tree.
     /// `EPERM` when an attribute is locked by a more privileged user namespace.
     pub fn set_attributes(

@@ -128,6 +128,12 @@ pub fn is_same(one: impl AsFd, other: impl AsFd) -> Result<bool> {
     Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
+/// Whether we are in the first user namespace: by its map, which no other one can have (user_namespaces(7)).
+pub fn is_initial_user() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
 /// One line of `/proc/PID/uid_map` (user_namespaces(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdMapping {

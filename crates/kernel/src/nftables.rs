@@ -46,6 +46,7 @@ const NFTA_SET_KEY_LEN: u16 = 5;
 const NFTA_SET_DATA_TYPE: u16 = 6;
 const NFTA_SET_DATA_LEN: u16 = 7;
 const NFTA_SET_ID: u16 = 10;
+const NFTA_SET_USERDATA: u16 = 13;
 const NFTA_SET_ELEM_LIST_TABLE: u16 = 1;
 const NFTA_SET_ELEM_LIST_SET: u16 = 2;
 const NFTA_SET_ELEM_LIST_ELEMENTS: u16 = 3;
@@ -265,6 +266,12 @@ impl Transaction {
             }
         }
         self.batch.be32(NFTA_SET_ID, self.sets);
+        if key == [Type::InterfaceName] {
+            // For nft(8), which would show the names as nothing: keys are as the machine has them (libnftnl/udata.h:
+            // NFTNL_UDATA_SET_KEYBYTEORDER, 4 bytes, the host's order).
+            let [a, b, c, d] = 1u32.to_ne_bytes();
+            self.batch.put(NFTA_SET_USERDATA, &[0, 4, a, b, c, d]);
+        }
     }
 
     /// An element that is there already with the same data is no error. `ENOENT` without the set, `EEXIST` when the key is there with other data.

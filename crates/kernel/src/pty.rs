@@ -12,8 +12,6 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 pub struct Pty {
     pub master: OwnedFd,
     pub slave: OwnedFd,
-    /// The number under `/dev/pts`.
-    pub index: u32,
 }
 
 /// Opens `ptmx` in the directory `devpts` (a mounted devpts).
@@ -29,12 +27,7 @@ pub fn open(devpts: impl AsFd) -> Result<Pty> {
     }
     // SAFETY: the ioctl has just returned this descriptor and nobody else owns it.
     let slave = unsafe { OwnedFd::from_raw_fd(slave) };
-    let mut index: libc::c_uint = 0;
-    // SAFETY: TIOCGPTN writes one unsigned int through the pointer.
-    if unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTN as _, &mut index) } < 0 {
-        return Err(Error::new("get pty number", last_errno()));
-    }
-    Ok(Pty { master, slave, index })
+    Ok(Pty { master, slave })
 }
 
 /// Sets the size in characters; the foreground process group gets SIGWINCH.

@@ -129,7 +129,7 @@ pub(crate) fn common(options: &Options, container: &Container, images: i32, work
 }
 
 fn freezer(container: &Container) -> Result<Option<PathBuf>> {
-    let directories = container.cgroup()?.directories();
+    let directories = container.cgroup()?.map(|group| group.directories()).unwrap_or_default();
     let has_freezer =
         |directory: &&PathBuf| directory.join("freezer.state").exists() || directory.join("cgroup.freeze").exists();
     Ok(directories.iter().find(has_freezer).cloned())

@@ -7,7 +7,7 @@
 //!                        └───────────┴──────────────────┴──▶ stopped ──delete──▶ (none)
 //! ```
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, invalid};
 use kernel::cgroup::{Cgroup, Layout};
 use kernel::lock::Lock;
 use kernel::process::ProcessId;
@@ -43,7 +43,7 @@ pub struct Record {
     pub bundle: PathBuf,
     /// Absolute.
     pub rootfs: PathBuf,
-    /// The cgroup's path in each hierarchy, from its mount point on.
+    /// The cgroup's path in each hierarchy, from its mount point on; empty for one that has none.
     pub cgroup: String,
     /// The scope that the cgroup belongs to; empty where we made it ourselves.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -157,9 +157,10 @@ impl Container {
     }
 
     fn is_frozen(&self) -> Result<bool> {
-        match self.cgroup()?.is_frozen() {
+        let Some(cgroup) = self.cgroup()? else { return Ok(false) };
+        match cgroup.is_frozen() {
             Ok(frozen) => Ok(frozen),
-            // Without a cgroup of its own, or without the controller, nothing is ever frozen.
+            // Without the cgroup, or without the controller, nothing is ever frozen.
             Err(error) if matches!(error.errno, Errno::NOENT | Errno::NODEV) => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -169,13 +170,22 @@ impl Container {
         self.directory.join(GATE)
     }
 
-    pub fn cgroup(&self) -> Result<Cgroup> {
-        Ok(Layout::detect()?.open(&self.record.cgroup)?)
+    /// `None` for one that goes on without, see [`crate::root::Cgroups`].
+    pub fn cgroup(&self) -> Result<Option<Cgroup>> {
+        match self.record.cgroup.as_str() {
+            "" => Ok(None),
+            path => Ok(Some(Layout::detect()?.open(path)?)),
+        }
+    }
+
+    /// For what cannot be done without.
+    pub(crate) fn cgroup_needed(&self) -> Result<Cgroup> {
+        self.cgroup()?.ok_or_else(|| invalid("the container has no cgroup: there was no right to make one"))
     }
 
     /// Pids of all its processes, as the caller's pid namespace counts, in order.
     pub fn processes(&self) -> Result<Vec<i32>> {
-        let mut processes = self.cgroup()?.processes()?;
+        let mut processes = self.cgroup_needed()?.processes()?;
         processes.sort_unstable();
         processes.dedup();
         Ok(processes)

@@ -5,17 +5,19 @@
 use crate::container::{self, Container, Record};
 use crate::error::{Error, Result, invalid};
 use crate::rdt::{self, Membership};
-use crate::root::{Driver, Root};
+use crate::root::{Cgroups, Driver, Root};
 use crate::starter::Starter;
 use crate::{capabilities, delete, environment, notify, unavailable};
-use kernel::cgroup::{Cgroup, Layout};
+use kernel::cgroup::{Cgroup, Layout, Making};
 use kernel::lock::Lock;
 use kernel::process::ProcessId;
 use runtime::systemd::{self, Placeholder, Unit};
-use runtime::{Bundle, Create, Created, Keyring, RootChange, Rootfs, Stdio};
+use runtime::{Bundle, Create, Created, Group, Keyring, RootChange, Rootfs, Stdio};
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
 use spec::Timestamp;
 use spec::runtime::{Process, Spec, Status};
+use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -98,12 +100,13 @@ pub fn create(root: &Root, mut request: Request<'_>) -> Result<Starter> {
     if request.readiness == Readiness::Told {
         notify::add_to(&mut request.spec, &root.directory(request.id)?);
     }
-    let mut prepared = prepare(root, request.id, request.bundle, request.spec.clone())?;
+    let cgroup = if runtime::enters_cgroup_late(&request.spec) { Timing::WithInit } else { Timing::Before };
+    let mut prepared = prepare(root, request.id, request.bundle, request.spec.clone(), cgroup)?;
     if request.readiness == Readiness::Told {
         notify::make_directory(&prepared.container.directory)?;
     }
     prepared.container.record.no_new_keyring = request.keyring == Keyring::Inherited;
-    let made = make_init(&prepared.container, request, &prepared.group).and_then(|created| {
+    let made = make_init(&prepared.container, request, prepared.group.as_ref()).and_then(|created| {
         match prepared.record_init(created.pid) {
             Ok(()) => Ok(created),
             Err(error) => {
@@ -129,7 +132,8 @@ pub fn create(root: &Root, mut request: Request<'_>) -> Result<Starter> {
 /// A container's name, state and cgroup, without a process. Dropped, it is taken back.
 pub(crate) struct Prepared {
     pub container: Container,
-    pub group: Cgroup,
+    /// `None` where there was no right to make one.
+    pub group: Option<Making>,
     // Dropped in this order: the lock guards what is taken back.
     undo: Undo,
     lock: Lock,
@@ -144,7 +148,8 @@ impl Prepared {
         self.container.record.init_process_start = init.start_time;
         if let Some(membership) = &self.undo.rdt {
             // More than the first where they were restored.
-            self.group.processes()?.into_iter().chain([pid]).try_for_each(|pid| membership.add(pid))?;
+            let all = self.group.as_ref().map_or(Ok(Vec::new()), |making| making.group().processes())?;
+            all.into_iter().chain([pid]).try_for_each(|pid| membership.add(pid))?;
         }
         self.container.save()
     }
@@ -155,8 +160,16 @@ impl Prepared {
     }
 }
 
+/// When the cgroup is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Timing {
+    Before,
+    /// As far as that is possible, while the first process is busy with its mounts.
+    WithInit,
+}
+
 /// What goes before the process.
-pub(crate) fn prepare(root: &Root, id: &str, bundle: &Path, spec: Spec) -> Result<Prepared> {
+pub(crate) fn prepare(root: &Root, id: &str, bundle: &Path, spec: Spec, cgroup: Timing) -> Result<Prepared> {
     let layout = Layout::detect()?;
     let linux = spec.linux.as_ref();
     let asked = linux.and_then(|linux| linux.resources.as_ref());
@@ -187,22 +200,33 @@ pub(crate) fn prepare(root: &Root, id: &str, bundle: &Path, spec: Spec) -> Resul
         owner: rustix::process::geteuid().as_raw(),
         no_new_keyring: false,
     };
-    let container = Container { directory, record };
+    let mut container = Container { directory, record };
     container.save()?;
     // Before systemd puts anything into it: what is frozen does not even end.
     refuse_one_in_use(&layout, &place.cgroup)?;
     let placeholder = match &place.unit {
         None => None,
         Some(unit) => {
-            let placeholder = unit.start(&limits, layout.is_v2())?;
+            let placeholder = unit.start(&limits, layout.is_v2(), &container.record.config.annotations)?;
             undo.unit = Some(unit.name().to_owned());
             Some(placeholder)
         }
     };
-    let group = make_cgroup(&layout, &place, &limits)?;
-    undo.cgroup = Some(group.clone());
-    if let Some(owner) = runtime::cgroup::owner(&container.record.config) {
-        group.delegate(owner)?;
+    // Who goes on without one must know beforehand.
+    let timing = if root.cgroups == Cgroups::Required { cgroup } else { Timing::Before };
+    let group = match make_cgroup(&layout, &place, &limits, timing) {
+        Ok(group) => Some(group),
+        Err(error) if may_do_without(root, &container.record.config, &error) => None,
+        Err(error) => return Err(in_words(error)),
+    };
+    match &group {
+        None => container.record.cgroup.clear(),
+        Some(making) => {
+            undo.cgroup = Some(making.group().clone());
+            if let Some(owner) = runtime::cgroup::owner(&container.record.config) {
+                making.group().delegate(owner)?;
+            }
+        }
     }
     if let Some(asked) = container.record.config.linux.as_ref().and_then(|linux| linux.intel_rdt.as_ref()) {
         undo.rdt = Some(rdt::make(asked, id)?);
@@ -240,16 +264,34 @@ impl Place {
     }
 }
 
-fn make_cgroup(layout: &Layout, place: &Place, limits: &kernel::cgroup::Resources) -> Result<Cgroup> {
-    let in_words = |error| {
-        let text = Error::Kernel(error).to_string();
-        invalid(format!("unable to start container process: unable to apply cgroup configuration: {text}"))
-    };
+fn make_cgroup(
+    layout: &Layout,
+    place: &Place,
+    limits: &kernel::cgroup::Resources,
+    timing: Timing,
+) -> kernel::Result<Making> {
     let path = place.cgroup.as_str();
-    if place.unit.is_some() {
-        return layout.adopt(path, limits).map_err(in_words);
+    match (&place.unit, timing) {
+        (Some(_), _) => layout.adopt(path, limits).map(Making::from),
+        (None, Timing::Before) => layout.create_or_adopt(path, limits).map(Making::from),
+        (None, Timing::WithInit) => layout.begin_or_adopt(path, limits),
     }
-    layout.create_or_adopt(path, limits).map_err(in_words)
+}
+
+fn in_words(error: kernel::Error) -> Error {
+    let text = Error::Kernel(error).to_string();
+    invalid(format!("unable to start container process: unable to apply cgroup configuration: {text}"))
+}
+
+/// As runc's `--rootless`: the kernel says no, and nobody has asked for this cgroup or for limits. Which devices may be used is
+/// not asked for: every specification has rules.
+fn may_do_without(root: &Root, spec: &Spec, error: &kernel::Error) -> bool {
+    let denied = matches!(error.errno, Errno::PERM | Errno::ACCESS | Errno::ROFS);
+    let linux = spec.linux.as_ref();
+    let asked = linux.and_then(|linux| linux.resources.as_ref()).map(runtime::cgroup::resources).unwrap_or_default();
+    let limits = kernel::cgroup::Resources { devices: Vec::new(), ..asked };
+    let named = linux.is_some_and(|linux| !linux.cgroups_path.is_empty());
+    root.cgroups == Cgroups::WherePermitted && denied && !named && limits == kernel::cgroup::Resources::default()
 }
 
 fn refuse_one_in_use(layout: &Layout, path: &str) -> Result<()> {
@@ -264,7 +306,7 @@ fn refuse_one_in_use(layout: &Layout, path: &str) -> Result<()> {
     Ok(())
 }
 
-fn make_init(container: &Container, request: Request<'_>, group: &Cgroup) -> Result<Created> {
+fn make_init(container: &Container, request: Request<'_>, group: Option<&Making>) -> Result<Created> {
     let mut spec = request.spec;
     if let Some(process) = &mut spec.process {
         process.env = environment::complete(&process.env, process.user.uid, &container.record.rootfs);
@@ -281,18 +323,29 @@ fn make_init(container: &Container, request: Request<'_>, group: &Cgroup) -> Res
         root: request.root_change,
         keyring: request.keyring,
     };
+    let failed = Cell::new(None);
+    let complete = || match group.map_or(Ok(()), Making::complete) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            let error = in_words(error);
+            let text = error.to_string();
+            failed.set(Some(error));
+            Err(runtime::Error::Invalid(text))
+        }
+    };
     let created = runtime::create(Create {
         spec: &spec,
         rootfs: Rootfs::Path(&container.record.rootfs),
         // Where hooks and people look for the container's mounts, in its own mount namespace.
         mount_point: &container.record.rootfs,
         stdio: request.stdio,
-        cgroup: Some(group),
+        cgroup: group.map(|making| Group::Begun { making, complete: &complete }),
         seccomp: None,
         reaper: false,
         bundle: Some(bundle),
     });
-    Ok(created?)
+    // What could not be done for the cgroup is not a failure of the first process.
+    created.map_err(|error| failed.take().unwrap_or_else(|| error.into()))
 }
 
 /// Open for both, so that opening does not wait and the last reader's end is never an end of file.

@@ -79,8 +79,7 @@ fn end(container: &Container) -> Result<()> {
 
 /// The first process has ended, or nobody will wait for it.
 pub(crate) fn remove(container: &Container) -> Result<()> {
-    let cgroup = container.cgroup()?;
-    if cgroup.exists() {
+    if let Some(cgroup) = container.cgroup()?.filter(|cgroup| cgroup.exists()) {
         // Processes of `exec`, and all that share our pid namespace.
         cgroup.kill(Signal::from_number(9).expect("9 is a signal"))?;
         if !container.record.systemd_unit.is_empty() {

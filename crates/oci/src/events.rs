@@ -16,7 +16,7 @@ pub fn stats(container: &Container) -> Result<Value> {
     if matches!(container.status()?, Status::Stopped | Status::Creating) {
         return Err(invalid(format!("container with id {} is not running", container.id())));
     }
-    stats_of(&container.cgroup()?, container)
+    stats_of(&container.cgroup_needed()?, container)
 }
 
 fn stats_of(cgroup: &Cgroup, container: &Container) -> Result<Value> {
@@ -73,7 +73,7 @@ fn data(stats: &Stats) -> Value {
 /// `tell` says false.
 pub fn watch(container: &Container, interval: Duration, mut tell: impl FnMut(&Value) -> bool) -> Result<()> {
     let not_running = || invalid(format!("container with id {} is not running", container.id()));
-    let cgroup = container.cgroup()?;
+    let cgroup = container.cgroup_needed()?;
     let pidfd = container.init().ok_or_else(not_running)?.open().map_err(|_| not_running())?;
     let mut memory = cgroup.watch_oom()?;
     let mut next = Instant::now() + interval;

@@ -50,7 +50,7 @@ pub fn exec(container: &Container, mut request: Request) -> Result<Created> {
         target,
         process: &request.process,
         stdio: request.stdio,
-        cgroup: Some(entry),
+        cgroup: entry,
         seccomp: None,
         profile: container.record.config.linux.as_ref().and_then(|linux| linux.seccomp.as_ref()),
         linux: container.record.config.linux.as_ref(),
@@ -65,13 +65,13 @@ pub fn exec(container: &Container, mut request: Request) -> Result<Created> {
     }
 }
 
-fn entry(container: &Container, wanted: &[String]) -> Result<Entry> {
-    let group = container.cgroup()?;
+fn entry(container: &Container, wanted: &[String]) -> Result<Option<Entry>> {
     if wanted.is_empty() {
-        return Ok(group.entry()?);
+        return Ok(container.cgroup()?.map(|group| group.entry()).transpose()?);
     }
+    let group = container.cgroup_needed()?;
     let below = below(wanted)?;
-    group.entry_below(&below).map_err(|error| match &error.path {
+    group.entry_below(&below).map(Some).map_err(|error| match &error.path {
         Some(path) if error.errno == Errno::NOENT => {
             let directory = if path.ends_with("tasks") { path.parent().unwrap_or(path) } else { path };
             let (pid, directory) = (std::process::id(), directory.display());

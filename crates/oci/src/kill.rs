@@ -3,6 +3,7 @@
 
 use crate::container::Container;
 use crate::error::{Error, Result};
+use kernel::cgroup::Cgroup;
 use kernel::signal::Signal;
 use rustix::io::Errno;
 
@@ -10,8 +11,11 @@ const KILL: i32 = 9;
 
 /// Sends signal `number`, 0 to only ask. [`Error::NotRunning`] when there is nobody to get it.
 pub fn kill(container: &Container, number: i32) -> Result<()> {
-    if number == KILL && container.shares_pids() {
-        return kill_all(container);
+    if number == KILL
+        && container.shares_pids()
+        && let Some(cgroup) = container.cgroup()?
+    {
+        return kill_all(container, &cgroup);
     }
     let init = container.init().ok_or(Error::NotRunning)?;
     let sent = init.open().and_then(|pidfd| pidfd.send_signal(number));
@@ -24,8 +28,7 @@ pub fn kill(container: &Container, number: i32) -> Result<()> {
 }
 
 /// Ends every process in the container's cgroup.
-pub(crate) fn kill_all(container: &Container) -> Result<()> {
-    let cgroup = container.cgroup()?;
+fn kill_all(container: &Container, cgroup: &Cgroup) -> Result<()> {
     let signal = Signal::from_number(KILL).expect("9 is a signal");
     if cgroup.processes()?.is_empty() && !container.init().is_some_and(|init| init.is_alive()) {
         return Err(Error::NotRunning);
@@ -35,9 +38,8 @@ pub(crate) fn kill_all(container: &Container) -> Result<()> {
 
 /// On version 1 a frozen process does not even end.
 fn thaw(container: &Container) -> Result<()> {
-    let cgroup = container.cgroup()?;
-    if cgroup.is_frozen().unwrap_or(false) {
-        cgroup.thaw()?;
+    match container.cgroup()? {
+        Some(cgroup) if cgroup.is_frozen().unwrap_or(false) => Ok(cgroup.thaw()?),
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -29,4 +29,4 @@ mod protobuf;
 
 pub use container::{Container, Record, Status};
 pub use error::{Error, Result};
-pub use root::{Driver, Root};
+pub use root::{Cgroups, Driver, Root};

@@ -7,7 +7,7 @@ use crate::error::{Result, invalid};
 pub fn pause(container: &Container) -> Result<()> {
     let (container, _lock) = container.lock()?;
     match container.status()? {
-        Status::Running | Status::Created => Ok(container.cgroup()?.freeze()?),
+        Status::Running | Status::Created => Ok(container.cgroup_needed()?.freeze()?),
         status => Err(invalid(format!("container not running or created: {status}"))),
     }
 }
@@ -15,7 +15,7 @@ pub fn pause(container: &Container) -> Result<()> {
 pub fn resume(container: &Container) -> Result<()> {
     let (container, _lock) = container.lock()?;
     match container.status()? {
-        Status::Paused => Ok(container.cgroup()?.thaw()?),
+        Status::Paused => Ok(container.cgroup_needed()?.thaw()?),
         _ => Err(invalid("container not paused")),
     }
 }

@@ -39,7 +39,7 @@ pub fn restore(
     options: &Options,
     restoring: &Restoring,
 ) -> Result<(Container, Running)> {
-    let mut prepared = create::prepare(root, id, bundle, spec)?;
+    let mut prepared = create::prepare(root, id, bundle, spec, create::Timing::Before)?;
     match bring_back(&mut prepared, options, restoring) {
         Ok(running) => Ok((prepared.into_parts().0, running)),
         Err(error) => {
@@ -74,7 +74,7 @@ fn bring_back(prepared: &mut Prepared, options: &Options, restoring: &Restoring)
     let request = streams(&options.images, mounts(container, request))?;
     let mounted = MountPoint::make(&container.record.rootfs, &place)?;
     let inherited = joined.iter().map(AsFd::as_fd).collect();
-    let surroundings = Surroundings { entry: Some(prepared.group.entry()?), inherited };
+    let surroundings = Surroundings { entry: prepared.group.as_ref().map(|group| group.entry()).transpose()?, inherited };
     let service = Service::start(&surroundings)?;
     let request = cgroups(service.pid(), request)?;
     let mut console = None;
@@ -161,7 +161,8 @@ fn mounts(container: &Container, mut request: Message) -> Message {
     }
     if checkpoint::binds_cgroups(container) {
         let destinations = record.config.mounts.iter().filter(|mount| mount.kind == "cgroup");
-        let directories = container.cgroup().map(|group| group.directories()).unwrap_or_default();
+        let group = container.cgroup().ok().flatten();
+        let directories = group.map(|group| group.directories()).unwrap_or_default();
         for destination in destinations.map(|mount| mount.destination.trim_end_matches('/')) {
             for directory in &directories {
                 if let Some(name) = hierarchy(directory, &record.cgroup) {

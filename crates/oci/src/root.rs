@@ -21,6 +21,15 @@ pub struct Root {
     path: PathBuf,
     /// Who makes the cgroups of new containers.
     pub(crate) driver: Driver,
+    pub(crate) cgroups: Cgroups,
+}
+
+/// What becomes of a new container for which we have no right to make a cgroup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cgroups {
+    Required,
+    /// It goes on without one, unless its specification names one or sets limits.
+    WherePermitted,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +40,8 @@ pub enum Driver {
 }
 
 impl Root {
-    pub fn at(path: &Path, driver: Driver) -> Root {
-        Root { path: path.to_owned(), driver }
+    pub fn at(path: &Path, driver: Driver, cgroups: Cgroups) -> Root {
+        Root { path: path.to_owned(), driver, cgroups }
     }
 
     /// The names of all containers, also of those that are half made or half gone, in order.

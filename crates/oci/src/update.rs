@@ -17,7 +17,7 @@ pub fn update(container: &Container, wanted: &Resources, schemas: &Schemas) -> R
     let resources = linux.resources.get_or_insert_default();
     merge(resources, wanted);
     let merged = resources.clone();
-    let group = container.cgroup()?;
+    let group = container.cgroup_needed()?;
     if !container.record.systemd_unit.is_empty() {
         let is_v2 = matches!(group, kernel::cgroup::Cgroup::V2(_));
         // All of them: some are told to systemd together with others.

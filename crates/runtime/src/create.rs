@@ -5,7 +5,7 @@
 use crate::attributes;
 use crate::bundle::{Bundle, Ending};
 use crate::error::{Error, Result, invalid};
-use crate::init::{self, Plan};
+use crate::init::{self, NewNetwork, Plan};
 use crate::listener::Listener;
 use crate::mount_plan::{self, Surroundings};
 use crate::namespaces::Namespaces;
@@ -15,17 +15,18 @@ use crate::shown_root::ShownRoot;
 use crate::spawn::{self, reap};
 use crate::sync::{self, Message, Socket};
 use crate::{rootfs, seccomp};
-use kernel::cgroup::Cgroup;
+use kernel::cgroup::{Cgroup, Entry, Making};
 use kernel::clone::{Child, Options};
 use kernel::mount::{Attributes, Mount, Propagation};
 use kernel::namespace::{self, Kind};
 use kernel::pidfd::PidFd;
 use kernel::{Context, netlink, sysctl};
-use spec::runtime::{Linux, NetDevice, Spec, State};
+use spec::runtime::{Linux, Namespace, NamespaceKind, NetDevice, Spec, State};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::rc::Rc;
 
 /// What a container is made of.
 pub struct Create<'a> {
@@ -35,14 +36,64 @@ pub struct Create<'a> {
     /// An existing empty directory of the host, on which the root is attached inside the new mount namespace only.
     pub mount_point: &'a Path,
     pub stdio: Stdio,
-    /// Entered by the child before it does anything.
-    pub cgroup: Option<&'a Cgroup>,
+    pub cgroup: Option<Group<'a>>,
     /// Compiled ahead; else `linux.seccomp` of the specification is compiled here.
     pub seccomp: Option<&'a kernel::seccomp::Program>,
     /// Run the program as the child of a small pid 1 of ours (`--init`).
     pub reaper: bool,
     /// `None` for a container without hooks, gate and inherited descriptors.
     pub bundle: Option<Bundle<'a>>,
+}
+
+/// The cgroup of the container's first process.
+pub enum Group<'a> {
+    /// Entered by the child before it does anything.
+    Made(&'a Cgroup),
+    /// Completed, if it is not yet, by `complete` while the child is busy with its mounts; entered before the first one that
+    /// shows it or takes up its memory. Only for a specification that [`enters_cgroup_late`] holds for.
+    Begun { making: &'a Making, complete: Complete<'a> },
+}
+
+pub type Complete<'a> = &'a dyn Fn() -> Result<()>;
+
+impl<'a> Group<'a> {
+    fn cgroup(&self) -> &'a Cgroup {
+        match self {
+            Group::Made(cgroup) => cgroup,
+            Group::Begun { making, .. } => making.group(),
+        }
+    }
+
+    /// The group, if the child has to wait for it.
+    fn awaited(&self) -> Option<&'a Cgroup> {
+        match self {
+            Group::Begun { making, .. } if !making.is_complete() => Some(making.group()),
+            _ => None,
+        }
+    }
+
+    fn entry(&self) -> kernel::Result<Entry> {
+        match self {
+            Group::Made(cgroup) => cgroup.entry(),
+            Group::Begun { making, .. } => making.entry(),
+        }
+    }
+
+    fn complete(&self) -> Result<()> {
+        match self {
+            Group::Made(_) => Ok(()),
+            Group::Begun { complete, .. } => complete(),
+        }
+    }
+}
+
+/// Whether the child can open its cgroup itself, amid its mounts: one with other users than the caller's may not, and in
+/// a mount namespace of somebody else it might find another one. Devices are moved into a network of the parent's.
+pub fn enters_cgroup_late(spec: &Spec) -> bool {
+    let Some(linux) = &spec.linux else { return false };
+    let own_mounts = |one: &Namespace| one.kind == NamespaceKind::Mount && one.path.is_empty();
+    let has_users = linux.namespaces.iter().any(|one| one.kind == NamespaceKind::User);
+    linux.namespaces.iter().any(own_mounts) && !has_users && linux.net_devices.is_empty()
 }
 
 pub enum Rootfs<'a> {
@@ -89,12 +140,16 @@ pub struct Created {
 
 /// Makes the container up to its execve. The caller must have one thread only.
 pub fn create(create: Create<'_>) -> Result<Created> {
-    create_and_connect(create, |_| {})
+    create_with(create, None::<fn(BorrowedFd<'_>)>)
 }
 
 /// As [`create`]; `connect` is given the container's new network namespace, and works in it while the child goes on. It is
 /// not called where the child makes a network namespace itself (with a new user namespace) or joins one.
 pub fn create_and_connect(create: Create<'_>, connect: impl FnOnce(BorrowedFd<'_>)) -> Result<Created> {
+    create_with(create, Some(connect))
+}
+
+fn create_with(create: Create<'_>, connect: Option<impl FnOnce(BorrowedFd<'_>)>) -> Result<Created> {
     let owned;
     let rootfs = match create.rootfs {
         Rootfs::Detached(mount) => mount,
@@ -103,7 +158,7 @@ pub fn create_and_connect(create: Create<'_>, connect: impl FnOnce(BorrowedFd<'_
             &owned
         }
     };
-    let plan = plan(&create, rootfs)?;
+    let plan = plan(&create, rootfs, connect.is_some())?;
     let (ours, theirs) = sync::pair()?;
     let child = spawn_init(&plan, &ours, &theirs)?;
     // Our copy must go, or the child's end would not be the end of file.
@@ -111,7 +166,15 @@ pub fn create_and_connect(create: Create<'_>, connect: impl FnOnce(BorrowedFd<'_
     let linux = create.spec.linux.as_ref();
     let devices = linux.map(|linux| &linux.net_devices);
     let created = finish(child, ours, &plan.ending, |child, ours| {
-        provide_namespaces(&plan.namespaces, devices, child, ours, connect)
+        let network = provide_namespaces(&plan, devices, child, ours)?;
+        if let (Some(_), Some(group)) = (plan.awaited_group, &create.cgroup) {
+            group.complete()?;
+            ours.send(&Message::CgroupMade)?;
+        }
+        if let (Some(network), Some(connect)) = (network, connect) {
+            connect(network.as_fd());
+        }
+        Ok(())
     });
     if !plan.namespaces.shares_mounts() {
         return created;
@@ -168,7 +231,7 @@ fn spawn_init(plan: &Plan<'_>, ours: &Socket, theirs: &Socket) -> Result<Child> 
     // The cgroup namespace comes later: its root is the cgroup that its maker is in.
     // And the time namespace is entered with its clocks set.
     let mut namespaces = plan.namespaces.new.without(Kind::Cgroup).without(Kind::Time);
-    if plan.namespaces.network_from_parent() {
+    if plan.network != NewNetwork::WithClone {
         namespaces = namespaces.without(Kind::Network);
     }
     let options =
@@ -181,35 +244,35 @@ fn spawn_init(plan: &Plan<'_>, ours: &Socket, theirs: &Socket) -> Result<Child> 
 }
 
 /// The parent's part in the child's namespaces: the map of a new user namespace, which may be about ids that the
-/// child has no power over, and the network, which is made while the child enters its cgroups and mounts.
+/// child has no power over, and the network, which is made while the child enters its cgroups and mounts, and returned.
 fn provide_namespaces(
-    namespaces: &Namespaces,
+    plan: &Plan<'_>,
     devices: Option<&BTreeMap<String, NetDevice>>,
     child: &Child,
     ours: &Socket,
-    connect: impl FnOnce(BorrowedFd<'_>),
-) -> Result<()> {
+) -> Result<Option<OwnedFd>> {
+    let namespaces = &plan.namespaces;
     if namespaces.new.contains(Kind::User) {
         namespace::write_mappings(child.pid, &namespaces.users, &namespaces.groups)?;
-        if !namespaces.network_from_parent() {
+        if plan.network != NewNetwork::FromParent {
             move_devices(devices, || namespace::of_process(child.pid, Kind::Network))?;
         }
         ours.send(&Message::Mapped)?;
-    } else if !namespaces.network_from_parent() {
+    } else if plan.network != NewNetwork::FromParent {
         // Made by the clone or joined by the child soon.
         move_devices(devices, || match namespaces.joined(Kind::Network) {
             Some(joined) => joined.try_clone_to_owned().during("copy descriptor"),
             None => namespace::of_process(child.pid, Kind::Network),
         })?;
     }
-    if namespaces.network_from_parent() {
-        let network = namespace::new_network()?;
-        move_devices(devices, || network.try_clone().during("copy descriptor"))?;
-        let copy = network.try_clone().during("copy descriptor")?;
-        ours.send(&Message::Network(copy))?;
-        connect(network.as_fd());
+    if plan.network != NewNetwork::FromParent {
+        return Ok(None);
     }
-    Ok(())
+    let network = namespace::new_network()?;
+    move_devices(devices, || network.try_clone().during("copy descriptor"))?;
+    let copy = network.try_clone().during("copy descriptor")?;
+    ours.send(&Message::Network(copy))?;
+    Ok(Some(network))
 }
 
 /// `network` is only asked for where there is something to move.
@@ -240,7 +303,7 @@ fn check_devices(linux: &Linux, namespaces: &Namespaces) -> Result<()> {
     }
 }
 
-fn plan<'a>(create: &'a Create<'a>, rootfs: &'a Mount) -> Result<Plan<'a>> {
+fn plan<'a>(create: &'a Create<'a>, rootfs: &'a Mount, connects: bool) -> Result<Plan<'a>> {
     let spec = create.spec;
     let linux = spec.linux.as_ref().ok_or_else(|| invalid("the specification has no part for Linux"))?;
     let process = process_of(spec, create.bundle.as_ref())?;
@@ -252,21 +315,26 @@ fn plan<'a>(create: &'a Create<'a>, rootfs: &'a Mount) -> Result<Plan<'a>> {
     // A bound /dev is somebody else's: nothing is made in it.
     let is_dev = |path: &str| mount_plan::clean(path).as_deref() == Some(Path::new("/dev"));
     let own_dev = !spec.mounts.iter().any(|mount| is_dev(&mount.destination) && is_bind(mount));
+    let awaited_group = create.cgroup.as_ref().and_then(Group::awaited);
     let surroundings = Surroundings {
-        cgroup: create.cgroup,
+        cgroup: create.cgroup.as_ref().map(Group::cgroup),
+        awaits_cgroup: awaited_group.is_some(),
         namespaces: &namespaces,
         root: match create.rootfs {
             Rootfs::Path(path) => Some(path),
             Rootfs::Detached(_) => None,
         },
+        in_turn: binds_in_turn(create, &namespaces)?,
         label: mount_label(linux)?,
     };
     let mounts = mount_plan::prepare(&spec.mounts, &surroundings)?;
     Ok(Plan {
         sysctls: sysctls(linux, &namespaces)?,
         joined_before: namespaces.joins_before(),
+        network: NewNetwork::of(&namespaces, awaited_group.is_some() && !connects),
         namespaces,
-        entry: create.cgroup.map(Cgroup::entry).transpose()?,
+        entry: create.cgroup.as_ref().map(Group::entry).transpose()?,
+        awaited_group,
         rootfs,
         mount_point: create.mount_point,
         root_propagation: root_propagation(linux)?,
@@ -287,6 +355,16 @@ fn plan<'a>(create: &'a Create<'a>, rootfs: &'a Mount) -> Result<Plan<'a>> {
         )?,
         ending: Ending { bundle: create.bundle, hooks: spec.hooks.as_ref(), environment: &process.env },
     })
+}
+
+/// For a bundle, whose mounts others look at. Not in a user namespace of its own, from which the caller's mounts are out of
+/// reach, nor in mount namespaces of others, where there may be no /proc.
+fn binds_in_turn(create: &Create<'_>, namespaces: &Namespaces) -> Result<Option<Rc<OwnedFd>>> {
+    let possible = namespaces.new.contains(Kind::Mount) && !namespaces.has_own_users();
+    if create.bundle.is_none() || !possible || !create.spec.mounts.iter().any(is_bind) {
+        return Ok(None);
+    }
+    Ok(Some(Rc::new(namespace::of_process(std::process::id() as i32, Kind::Mount)?)))
 }
 
 /// One that waits at a gate may lack it: `process` is required by `start`, not by `create` (config.md, process).

@@ -5,7 +5,7 @@
 use crate::bundle::{Ending, RootChange};
 use crate::error::{Error, Result, invalid};
 use crate::masks;
-use crate::mount_plan::{self, Planned};
+use crate::mount_plan::Planned;
 use crate::mounts::{self, Attached};
 use crate::namespaces::Namespaces;
 use crate::prepare::Process;
@@ -14,7 +14,7 @@ use crate::rootfs::{self, Device};
 use crate::sync::{Message, Socket};
 use kernel::Context;
 use kernel::beneath::Root;
-use kernel::cgroup::Entry;
+use kernel::cgroup::{Cgroup, Entry};
 use kernel::mount::{Attributes, Mount, Propagation};
 use kernel::namespace::{self, Kind};
 use kernel::{identity, loopback, pivot, prctl, sysctl, time_offsets, uts};
@@ -28,9 +28,12 @@ use std::path::Path;
 /// Everything that `create` made ready.
 pub(crate) struct Plan<'a> {
     pub namespaces: Namespaces,
+    pub network: NewNetwork,
     /// Joined already, by the intermediate process of `spawn.rs`.
     pub joined_before: bool,
     pub entry: Option<Entry>,
+    /// The cgroup, if the parent is still making it: entered when it says so.
+    pub awaited_group: Option<&'a Cgroup>,
     pub rootfs: &'a Mount,
     pub mount_point: &'a Path,
     /// And whether it holds for all mounts below.
@@ -51,6 +54,25 @@ pub(crate) struct Plan<'a> {
     pub ending: Ending<'a>,
 }
 
+/// Who makes a new network namespace; that takes most of a millisecond, so whoever has less to do meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NewNetwork {
+    /// There is none, or one that shall belong to another user namespace, which must be made inside of it.
+    WithClone,
+    FromParent,
+    FromChild,
+}
+
+impl NewNetwork {
+    pub fn of(namespaces: &Namespaces, parent_is_busy: bool) -> NewNetwork {
+        match namespaces.new.contains(Kind::Network) && !namespaces.has_own_users() {
+            false => NewNetwork::WithClone,
+            true if parent_is_busy => NewNetwork::FromChild,
+            true => NewNetwork::FromParent,
+        }
+    }
+}
+
 /// Runs the child; the result is its exit code, which nobody needs: the parent learns why from the message.
 pub(crate) fn run(plan: &Plan<'_>, ours: &Socket, theirs: &Socket) -> i32 {
     // The parent's end was copied by the clone: as long as we hold it, its owner's death would not reach us.
@@ -62,9 +84,10 @@ pub(crate) fn run(plan: &Plan<'_>, ours: &Socket, theirs: &Socket) -> i32 {
 }
 
 fn set_up(plan: &Plan<'_>, socket: &Socket) -> Result<Infallible, process::Failure> {
-    // 1. The cgroup before all else: what follows is counted and limited. The cgroup namespace only then,
-    //    because its root becomes the cgroup that we are in.
-    enter_cgroup(plan)?;
+    // 1. The cgroup before all else, if it is there: what follows is counted and limited.
+    if plan.awaited_group.is_none() {
+        enter_cgroup(plan, plan.entry.as_ref())?;
+    }
     // 2. While the /proc that we see is the host's and our files in it are ours.
     process::prepare_self(&plan.process)?;
     // 3. An identity in a new user namespace, before anything is created or mounted with it.
@@ -103,8 +126,9 @@ fn set_up(plan: &Plan<'_>, socket: &Socket) -> Result<Infallible, process::Failu
     process::become_program(&plan.process, &plan.streams, terminal, &plan.ending, socket)
 }
 
-fn enter_cgroup(plan: &Plan<'_>) -> Result<()> {
-    if let Some(entry) = &plan.entry {
+/// And the cgroup namespace only then, because its root becomes the cgroup that we are in.
+fn enter_cgroup(plan: &Plan<'_>, entry: Option<&Entry>) -> Result<()> {
+    if let Some(entry) = entry {
         entry.enter().during("enter the cgroup")?;
     }
     if plan.namespaces.new.contains(Kind::Cgroup) {
@@ -172,14 +196,28 @@ fn set_names(plan: &Plan<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Into the network that the parent has made meanwhile, or that we were born in.
+/// The cgroup that the parent has made meanwhile. Opened here, where the host's files are still in sight.
+fn enter_awaited_group(plan: &Plan<'_>, group: &Cgroup, socket: &Socket) -> Result<()> {
+    match socket.receive_plain()? {
+        Some(Message::CgroupMade) => {}
+        _ => return Err(Error::Ended),
+    }
+    enter_cgroup(plan, Some(&group.entry()?))?;
+    // Once more: its CPUs bound ours.
+    plan.process.attributes.in_cgroup()
+}
+
+/// Into the network that the parent has made meanwhile, or a new one, or that we were born in.
 fn enter_network(plan: &Plan<'_>, socket: &Socket) -> Result<()> {
-    if plan.namespaces.network_from_parent() {
-        match socket.receive()? {
-            Some(Message::Network(network)) => namespace::join(network, Kind::Network)?,
+    match plan.network {
+        NewNetwork::FromParent => match socket.receive()? {
+            Some(Message::Network(network)) => return Ok(namespace::join(network, Kind::Network)?),
             _ => return Err(Error::Ended),
-        }
-    } else if plan.namespaces.new.contains(Kind::Network) {
+        },
+        NewNetwork::FromChild => namespace::unshare(namespace::Set::NONE.with(Kind::Network))?,
+        NewNetwork::WithClone => {}
+    }
+    if plan.namespaces.new.contains(Kind::Network) {
         loopback::bring_up()?;
     }
     Ok(())
@@ -187,14 +225,7 @@ fn enter_network(plan: &Plan<'_>, socket: &Socket) -> Result<()> {
 
 /// Mounts, devices, terminal, parameters and masks, in the order in which each builds on the one before.
 fn fill_root(plan: &Plan<'_>, root: &Root, socket: &Socket) -> Result<Option<OwnedFd>> {
-    // The network as late as can be, for the parent is still at it: just before sysfs, which shows it.
-    let is_sysfs = |planned: &Planned| matches!(planned.kind, mount_plan::Kind::New(mount_plan::FileSystem::Sysfs));
-    let until_sysfs = plan.mounts.iter().position(is_sysfs).unwrap_or(plan.mounts.len());
-    let (before, after) = plan.mounts.split_at(until_sysfs);
-    let mut attached = Attached::default();
-    mounts::attach_all(root, before, &mut attached)?;
-    enter_network(plan, socket)?;
-    mounts::attach_all(root, after, &mut attached)?;
+    let attached = attach_mounts(plan, root, socket)?;
     if let Some(devices) = &plan.devices {
         rootfs::make_devices(root, devices)?;
         rootfs::make_links(root)?;
@@ -216,6 +247,32 @@ fn fill_root(plan: &Plan<'_>, root: &Root, socket: &Socket) -> Result<Option<Own
     create_working_directory(plan, root)?;
     attached.make_read_only()?;
     Ok(terminal)
+}
+
+/// What the parent is still at is taken in as late as can be: the network just before sysfs, which shows it, and the
+/// cgroup, which is the longer work, before what shows it or takes up memory.
+fn attach_mounts(plan: &Plan<'_>, root: &Root, socket: &Socket) -> Result<Attached> {
+    let mut attached = Attached::default();
+    let mut awaits_network = true;
+    let mut awaited_group = plan.awaited_group;
+    for entry in &plan.mounts {
+        let needs_group = awaited_group.is_some() && entry.needs_group();
+        if awaits_network && (entry.needs_network() || needs_group) {
+            enter_network(plan, socket)?;
+            awaits_network = false;
+        }
+        if let Some(group) = awaited_group.take_if(|_| needs_group) {
+            enter_awaited_group(plan, group, socket)?;
+        }
+        mounts::attach(root, entry, &mut attached)?;
+    }
+    if awaits_network {
+        enter_network(plan, socket)?;
+    }
+    if let Some(group) = awaited_group {
+        enter_awaited_group(plan, group, socket)?;
+    }
+    Ok(attached)
 }
 
 fn write_parameters(plan: &Plan<'_>, proc: Option<&Mount>) -> Result<()> {

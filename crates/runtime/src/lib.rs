@@ -33,7 +33,7 @@ mod spawn;
 mod sync;
 
 pub use bundle::{Bundle, Keyring, RootChange};
-pub use create::{Create, Created, Rootfs, Stdio, create, create_and_connect};
+pub use create::{Create, Created, Group, Rootfs, Stdio, create, create_and_connect, enters_cgroup_late};
 pub use error::{Error, ExecError, ExecErrorKind, Result};
 pub use exec::{Exec, exec};
 pub use kill::kill;

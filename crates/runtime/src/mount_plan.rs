@@ -10,7 +10,7 @@ use kernel::cgroup::{Cgroup, Layout};
 use kernel::mount::{Attributes, Mount, Propagation};
 use kernel::namespace::IdMapping;
 use kernel::pidfd::PidFd;
-use rustix::fs::{CWD, FileType};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -35,6 +35,22 @@ impl Planned {
         let is_tmpfs = matches!(self.kind, Kind::New(FileSystem::Tmpfs { .. }));
         is_tmpfs && self.options.set.contains(Attributes::READ_ONLY)
     }
+
+    /// It shows the network namespace of whoever mounts it.
+    pub fn needs_network(&self) -> bool {
+        matches!(self.kind, Kind::New(FileSystem::Sysfs))
+    }
+
+    /// It shows the cgroup, or is filled with files that take up memory.
+    pub fn needs_group(&self) -> bool {
+        let shows = |file_system: &FileSystem| {
+            matches!(
+                file_system,
+                FileSystem::AwaitedCgroupV1(_) | FileSystem::CgroupV1(_) | FileSystem::CgroupV2 { .. }
+            )
+        };
+        self.options.copy_up || matches!(&self.kind, Kind::New(file_system) if shows(file_system))
+    }
 }
 
 pub(crate) enum Kind {
@@ -50,6 +66,14 @@ pub(crate) enum Kind {
         /// For an id-mapped mount.
         ids: Option<IdMap>,
         locked: bool,
+    },
+    /// Of something on the host, cloned when its turn comes: the kernel lists mounts in the order in which they were made
+    /// (Linux 6.8), and who compares its list with a bundle's expects the bundle's order.
+    BindInTurn {
+        source: OwnedFd,
+        /// The mount namespace that it is in.
+        namespace: Rc<OwnedFd>,
+        recursive: bool,
     },
     /// Of what is mounted there already.
     Remount,
@@ -68,6 +92,8 @@ pub(crate) enum FileSystem {
         source: String,
     },
     CgroupV1(Hierarchies),
+    /// One that the parent is still making: its directories are opened when they are there.
+    AwaitedCgroupV1(Cgroup),
     /// With a bind of the container's own cgroup, for where the file system cannot be mounted.
     CgroupV2 {
         own: Option<Mount>,
@@ -87,6 +113,7 @@ impl IdMap {
 }
 
 /// Version 1: the container's own directory of each hierarchy, and other names of hierarchies.
+#[derive(Default)]
 pub(crate) struct Hierarchies {
     pub mounts: Vec<(OsString, Mount)>,
     pub links: Vec<(OsString, OsString)>,
@@ -95,9 +122,13 @@ pub(crate) struct Hierarchies {
 /// What mounts depend on beside themselves.
 pub(crate) struct Surroundings<'a> {
     pub cgroup: Option<&'a Cgroup>,
+    /// The cgroup has no directories yet.
+    pub awaits_cgroup: bool,
     pub namespaces: &'a Namespaces,
     /// The root as a directory of the host, where it is one: paths beneath it mean the container's files.
     pub root: Option<&'a Path>,
+    /// The caller's mount namespace, where binds are to be cloned in their turn.
+    pub in_turn: Option<Rc<OwnedFd>>,
     /// The SELinux context of new file systems (`mountLabel`).
     pub label: &'a str,
 }
@@ -141,13 +172,20 @@ fn plan(mount: &spec::runtime::Mount, around: &Surroundings<'_>, maps: &mut IdMa
             check_bind(&mount.source, &options)?;
             match around.root.and_then(|root| inside(root, Path::new(&mount.source))) {
                 Some(source) => Kind::BindInside { source, recursive, ids, locked },
-                None => bind(&mount.source, recursive, &options, ids, locked)?,
+                None => match &around.in_turn {
+                    // Through /proc it may be another namespace's.
+                    Some(namespace) if ids.is_none() && !mount.source.starts_with("/proc/") => {
+                        let namespace = Rc::clone(namespace);
+                        Kind::BindInTurn { source: open_source(&mount.source)?, namespace, recursive }
+                    }
+                    _ => bind(&mount.source, recursive, &options, ids, locked)?,
+                },
             }
         }
         "proc" => Kind::New(FileSystem::Proc),
         "sysfs" => Kind::New(FileSystem::Sysfs),
         "tmpfs" => Kind::New(FileSystem::Tmpfs { source: mount.source.clone() }),
-        "cgroup" => Kind::New(cgroups(around.cgroup, &options)?),
+        "cgroup" => Kind::New(cgroups(around, &options)?),
         "cgroup2" => Kind::New(FileSystem::CgroupV2 { own: own_cgroup(around.cgroup)? }),
         "" => return Err(invalid(format!("mount on {:?} has neither a type nor bind", mount.destination))),
         name => Kind::New(FileSystem::Other { name: name.to_owned(), source: mount.source.clone() }),
@@ -250,16 +288,29 @@ fn check_bind(source: &str, options: &Options) -> Result<()> {
 }
 
 fn bind(source: &str, recursive: bool, options: &Options, ids: Option<IdMap>, locked: bool) -> Result<Kind> {
-    let path = Path::new(source);
-    let mount = clone_source(path, recursive).map_err(|error| match error.errno {
-        Errno::NOENT => invalid(format!("bind source path does not exist: {source}")),
-        _ => error.into(),
-    })?;
+    let mount = clone_source(Path::new(source), recursive).map_err(|error| no_source(source, error))?;
     if let Some(ids) = ids {
         ids.apply(&mount)?;
     }
+    bound(mount, source, recursive, options, locked)
+}
+
+fn open_source(source: &str) -> Result<OwnedFd> {
+    let opened = rustix::fs::open(source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    opened.during_at("open", source).map_err(|error| no_source(source, error))
+}
+
+fn no_source(source: &str, error: kernel::Error) -> Error {
+    match error.errno {
+        Errno::NOENT => invalid(format!("bind source path does not exist: {source}")),
+        _ => error.into(),
+    }
+}
+
+/// Of a clone, what is to be attached.
+pub(crate) fn bound(mount: Mount, source: &str, recursive: bool, options: &Options, locked: bool) -> Result<Kind> {
     set_bind_attributes(&mount, recursive, options, locked)?;
-    let stat = rustix::fs::fstat(&mount).map_err(|errno| kernel::Error::at("stat", path, errno))?;
+    let stat = rustix::fs::fstat(&mount).map_err(|errno| kernel::Error::at("stat", source, errno))?;
     let is_directory = FileType::from_raw_mode(stat.st_mode).is_dir();
     let is_proc_root = is_directory && stat.st_ino == PROC_ROOT_INODE && is_on_proc(&mount)?;
     Ok(Kind::Bind { mount, is_directory, is_proc_root })
@@ -322,34 +373,38 @@ pub(crate) fn is_on_proc(fd: impl AsFd) -> Result<bool> {
     Ok(stat.f_type as u64 == PROC_SUPER_MAGIC)
 }
 
-fn cgroups(cgroup: Option<&Cgroup>, options: &Options) -> Result<FileSystem> {
-    let is_v2 = match cgroup {
-        Some(Cgroup::V2(_)) => true,
-        Some(Cgroup::V1(_)) => false,
-        None => Layout::detect()?.is_v2(),
-    };
-    if is_v2 {
-        return Ok(FileSystem::CgroupV2 { own: own_cgroup(cgroup)? });
-    }
-    let mut hierarchies = Hierarchies { mounts: Vec::new(), links: Vec::new() };
-    for directory in cgroup.map(Cgroup::directories).unwrap_or_default() {
-        let Some(name) = hierarchy_name(&directory) else { continue };
-        let mount = match Mount::bind(&directory, false) {
-            // A hierarchy in which the container has no group of its own.
-            Err(error) if error.errno == Errno::NOENT => continue,
-            mount => mount?,
-        };
-        // All of it here: once attached in a user namespace of the container's, it could not be taken back.
-        let attributes = Attributes::NOSUID.with(Attributes::NODEV).with(Attributes::NOEXEC).with(options.set);
-        mount.set_attributes(attributes, Attributes::NONE, Some(Propagation::Private), false)?;
-        // `cpu,cpuacct` is known as `cpu` and as `cpuacct` too.
-        let text = name.to_string_lossy();
-        if text.contains(',') {
-            hierarchies.links.extend(text.split(',').map(|part| (OsString::from(part), name.clone())));
+fn cgroups(around: &Surroundings<'_>, options: &Options) -> Result<FileSystem> {
+    Ok(match around.cgroup {
+        Some(cgroup @ Cgroup::V1(_)) if around.awaits_cgroup => FileSystem::AwaitedCgroupV1(cgroup.clone()),
+        Some(cgroup @ Cgroup::V1(_)) => FileSystem::CgroupV1(Hierarchies::of(cgroup, options)?),
+        Some(Cgroup::V2(_)) => FileSystem::CgroupV2 { own: own_cgroup(around.cgroup)? },
+        None if Layout::detect()?.is_v2() => FileSystem::CgroupV2 { own: None },
+        None => FileSystem::CgroupV1(Hierarchies::default()),
+    })
+}
+
+impl Hierarchies {
+    pub fn of(cgroup: &Cgroup, options: &Options) -> Result<Hierarchies> {
+        let mut hierarchies = Hierarchies::default();
+        for directory in cgroup.directories() {
+            let Some(name) = hierarchy_name(&directory) else { continue };
+            let mount = match Mount::bind(&directory, false) {
+                // A hierarchy in which the container has no group of its own.
+                Err(error) if error.errno == Errno::NOENT => continue,
+                mount => mount?,
+            };
+            // All of it here: once attached in a user namespace of the container's, it could not be taken back.
+            let attributes = Attributes::NOSUID.with(Attributes::NODEV).with(Attributes::NOEXEC).with(options.set);
+            mount.set_attributes(attributes, Attributes::NONE, Some(Propagation::Private), false)?;
+            // `cpu,cpuacct` is known as `cpu` and as `cpuacct` too.
+            let text = name.to_string_lossy();
+            if text.contains(',') {
+                hierarchies.links.extend(text.split(',').map(|part| (OsString::from(part), name.clone())));
+            }
+            hierarchies.mounts.push((name, mount));
         }
-        hierarchies.mounts.push((name, mount));
+        Ok(hierarchies)
     }
-    Ok(FileSystem::CgroupV1(hierarchies))
 }
 
 fn own_cgroup(cgroup: Option<&Cgroup>) -> Result<Option<Mount>> {
@@ -387,7 +442,14 @@ mod tests {
         let namespaces = Namespaces::default();
         prepare(
             &[mount],
-            &Surroundings { cgroup: None, namespaces: &namespaces, root: Some(Path::new("/r")), label: "" },
+            &Surroundings {
+                cgroup: None,
+                awaits_cgroup: false,
+                namespaces: &namespaces,
+                root: Some(Path::new("/r")),
+                in_turn: None,
+                label: "",
+            },
         )
     }
 

@@ -5,7 +5,9 @@
 use crate::copy_up;
 use crate::error::{Error, Result, invalid};
 use crate::mount_options::Options;
-use crate::mount_plan::{FileSystem, Hierarchies, IdMap, Kind, Planned, in_words, is_on_proc, set_bind_attributes};
+use crate::mount_plan::{
+    self, FileSystem, Hierarchies, IdMap, Kind, Planned, in_words, is_on_proc, set_bind_attributes,
+};
 use kernel::beneath::Root;
 use kernel::mount::{Attributes, Filesystem, Mount, Propagation, set_attributes_at};
 use rustix::fs::{FileType, Mode, OFlags};
@@ -50,29 +52,32 @@ impl Attached {
     }
 }
 
-/// Attaches all in order.
-pub(crate) fn attach_all(root: &Root, planned: &[Planned], attached: &mut Attached) -> Result<()> {
-    for entry in planned {
-        let mount = attach(root, entry).map_err(|error| in_words(error, &entry.source, &entry.destination))?;
-        match (&entry.kind, mount) {
-            (Kind::New(FileSystem::Proc), mount) if entry.destination == Path::new("/proc") => attached.proc = mount,
-            (_, Some(mount)) if entry.is_read_only_tmpfs() => {
-                attached.read_only.push(mount);
-            }
-            _ => {}
-        }
+/// To be called in the order of the specification: each may be mounted on one before.
+pub(crate) fn attach(root: &Root, entry: &Planned, attached: &mut Attached) -> Result<()> {
+    let mount = attach_any(root, entry).map_err(|error| in_words(error, &entry.source, &entry.destination))?;
+    match (&entry.kind, mount) {
+        (Kind::New(FileSystem::Proc), mount) if entry.destination == Path::new("/proc") => attached.proc = mount,
+        (_, Some(mount)) if entry.is_read_only_tmpfs() => attached.read_only.push(mount),
+        _ => {}
     }
     Ok(())
 }
 
 /// Returns the mount where it was made here.
-fn attach(root: &Root, entry: &Planned) -> Result<Option<Mount>> {
+fn attach_any(root: &Root, entry: &Planned) -> Result<Option<Mount>> {
     match &entry.kind {
         Kind::Bind { mount, is_directory, .. } => attach_bind(root, entry, mount, *is_directory).map(|()| None),
         Kind::BindInside { source, recursive, ids, locked } => {
             let mount = bind_inside(root, source, *recursive, ids.as_ref())?;
             set_bind_attributes(&mount, *recursive, &entry.options, *locked)?;
             attach_bind(root, entry, &mount, is_directory(&mount)?).map(|()| None)
+        }
+        Kind::BindInTurn { source, namespace, recursive } => {
+            let mount = Mount::bind_fd_in(namespace, source, *recursive)?;
+            // Not in a user namespace of its own, where we could not have joined the other.
+            let kind = mount_plan::bound(mount, &entry.source, *recursive, &entry.options, false)?;
+            let (source, destination) = (entry.source.clone(), entry.destination.clone());
+            attach_any(root, &Planned { source, destination, options: entry.options.clone(), kind })
         }
         Kind::Remount => remount(root, entry).map(|()| None),
         Kind::New(file_system) => attach_new(root, entry, file_system),
@@ -86,6 +91,10 @@ fn attach_new(root: &Root, entry: &Planned, file_system: &FileSystem) -> Result<
     let mount = match file_system {
         FileSystem::CgroupV1(hierarchies) => {
             attach_hierarchies(hierarchies, options, &target.fd)?;
+            return Ok(None);
+        }
+        FileSystem::AwaitedCgroupV1(cgroup) => {
+            attach_hierarchies(&Hierarchies::of(cgroup, options)?, options, &target.fd)?;
             return Ok(None);
         }
         FileSystem::Proc => filesystem("proc", "proc", options)?,

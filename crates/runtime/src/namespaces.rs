@@ -61,12 +61,6 @@ impl Namespaces {
         self.new.contains(Kind::User) || self.joins(Kind::User)
     }
 
-    /// True when the parent makes the network namespace while the child is busy otherwise. One that shall belong
-    /// to another user namespace must be made inside of it.
-    pub fn network_from_parent(&self) -> bool {
-        self.new.contains(Kind::Network) && !self.new.contains(Kind::User) && !self.joins(Kind::User)
-    }
-
     pub fn joins(&self, kind: Kind) -> bool {
         self.joined(kind).is_some()
     }

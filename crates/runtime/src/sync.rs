@@ -39,6 +39,8 @@ pub(crate) enum Message {
         pidfd: OwnedFd,
     },
     Mapped,
+    /// The awaited cgroup can be entered.
+    CgroupMade,
     Network(OwnedFd),
     Console(OwnedFd),
     Hooks,
@@ -147,6 +149,7 @@ fn encode(message: &Message) -> Vec<u8> {
     match message {
         Message::Process { pid, .. } => with_number(b'P', *pid),
         Message::Mapped => vec![b'M'],
+        Message::CgroupMade => vec![b'G'],
         Message::Network(_) => vec![b'N'],
         Message::Console(_) => vec![b'C'],
         Message::Hooks => vec![b'H'],
@@ -199,6 +202,7 @@ fn decode_known(bytes: &[u8], fd: Option<OwnedFd>) -> Option<Message> {
     Some(match tag {
         b'P' => Message::Process { pid: number(rest)?.0, pidfd: fd? },
         b'M' => Message::Mapped,
+        b'G' => Message::CgroupMade,
         b'N' => Message::Network(fd?),
         b'C' => Message::Console(fd?),
         b'H' => Message::Hooks,

@@ -3,6 +3,7 @@
 //! containers among the units. Limits are told to systemd, which would else set its own at the next reload, and
 //! written by the caller too: systemd does not know them all.
 
+mod annotations;
 mod connection;
 mod limits;
 mod message;
@@ -15,6 +16,7 @@ use kernel::cgroup::Resources;
 use kernel::clone::{self, Child};
 use limits::limits;
 use message::Writer;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// True when systemd is the machine's init.
@@ -77,7 +79,14 @@ impl Unit {
 
     /// Starts the scope. systemd gives none without a process: a small one of ours is in it until the guard is dropped,
     /// by when the container's first process should have taken its place.
-    pub fn start(&self, resources: &Resources, is_v2: bool) -> Result<Placeholder> {
+    /// Annotations are those of the bundle; some are properties.
+    pub fn start(
+        &self,
+        resources: &Resources,
+        is_v2: bool,
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Placeholder> {
+        let asked = annotations::properties(annotations)?;
         let placeholder = Placeholder::new()?;
         let mut properties = vec![
             ("Description", Value::Text(format!("brig container {}", self.id))),
@@ -89,6 +98,7 @@ impl Unit {
         let counted = ["MemoryAccounting", "CPUAccounting", "IOAccounting", "TasksAccounting"];
         properties.extend(counted.map(|name| (name, Value::Bool(true))));
         properties.extend(limits(resources, is_v2));
+        properties.extend(asked.iter().map(|(name, value)| (name.as_str(), value.clone())));
         let mut connection = Connection::open()?;
         // What a container of the same name has left in systemd's memory, if anything.
         let _ = connection.call("ResetFailedUnit", "s", one_text(&self.name));

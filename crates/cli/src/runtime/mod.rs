@@ -103,15 +103,16 @@ fn context(program: &'static str, globals: &Parsed) -> Result<Context, Failure> 
         // As runc since 1.1.
         log.warning("--criu is ignored: the criu in $PATH is used");
     }
-    match globals.text("rootless").unwrap_or("auto") {
-        "auto" | "false" => {}
-        "true" => return Err(Failure::new("--rootless true: containers need root so far; leave it away".to_owned())),
+    let cgroups = match globals.text("rootless").unwrap_or("auto") {
+        "true" => oci::Cgroups::WherePermitted,
+        "auto" if !kernel::namespace::is_initial_user() => oci::Cgroups::WherePermitted,
+        "auto" | "false" => oci::Cgroups::Required,
         other => return Err(Failure::new(format!("invalid value {other:?} for --rootless: true, false or auto"))),
-    }
+    };
     let driver = if globals.switch("systemd-cgroup") { oci::Driver::Systemd } else { oci::Driver::Cgroupfs };
     let root = globals.text("root").filter(|root| !root.is_empty()).unwrap_or(commands::DEFAULT_ROOT);
     let root_path = std::path::absolute(root).map_err(|error| Failure::new(error.to_string()))?;
-    Ok(Context { program, root: oci::Root::at(&root_path, driver), root_path, log })
+    Ok(Context { program, root: oci::Root::at(&root_path, driver, cgroups), root_path, log })
 }
 
 fn dispatch(context: &Context, command: &'static Command, words: &[String]) -> Outcome {
@@ -124,6 +125,9 @@ fn dispatch(context: &Context, command: &'static Command, words: &[String]) -> O
         }
     };
     check_count(context, command, &parsed)?;
+    if matches!(command.name, "create" | "run" | "restore") && !rustix::process::geteuid().is_root() {
+        return Err(Failure::new("containers need root: run this as root; users without privileges cannot make them yet"));
+    }
     match command.name {
         "create" => launch::create(context, &parsed),
         "run" => launch::run(context, &parsed),

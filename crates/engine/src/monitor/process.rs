@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::oci_runtime::{self, OciRuntime};
 use crate::run::{Launch, start_error};
-use kernel::cgroup::{Cgroup, Layout};
+use kernel::cgroup::{Cgroup, Layout, Making};
 use kernel::pidfd::{Exit, PidFd};
 use kernel::process::ProcessId;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -68,8 +68,9 @@ fn create_own(
     let linux = launch.spec.linux.as_ref();
     let resources =
         linux.and_then(|linux| linux.resources.as_ref()).map(runtime::cgroup::resources).unwrap_or_default();
-    let cgroup = Layout::detect()?.create(&cgroup_name(container.id()), &resources)?;
-    let result = create_in(engine, container, launch, &cgroup, connect);
+    let making = Layout::detect()?.begin(&cgroup_name(container.id()), &resources)?;
+    let result = create_in(engine, container, launch, &making, connect);
+    let cgroup = making.group().clone();
     if result.is_err() {
         let _ = cgroup.remove();
     }
@@ -98,17 +99,21 @@ fn create_in(
     engine: &Engine,
     container: &Container,
     launch: &Launch,
-    cgroup: &Cgroup,
+    making: &Making,
     connect: impl FnOnce(BorrowedFd<'_>),
 ) -> Result<(runtime::Created, Stdio)> {
     let user = launch.spec.process.as_ref().map(|process| process.user.clone()).unwrap_or_default();
     let (theirs, ours) = streams(engine, container, &user)?;
+    let complete = || Ok(making.complete()?);
+    if !runtime::enters_cgroup_late(&launch.spec) {
+        making.complete()?;
+    }
     let request = runtime::Create {
         spec: &launch.spec,
         rootfs: runtime::Rootfs::Detached(&launch.rootfs),
         mount_point: &engine.paths().mount_point(),
         stdio: theirs,
-        cgroup: Some(cgroup),
+        cgroup: Some(runtime::Group::Begun { making, complete: &complete }),
         seccomp: launch.program.as_ref(),
         reaper: container.record.options.process.init,
         bundle: None,

@@ -7,6 +7,7 @@ mod devices;
 mod file;
 mod hierarchy;
 mod layout;
+mod making;
 mod oom;
 mod resources;
 mod stats;
@@ -21,6 +22,7 @@ pub use devices::{Access, DeviceKind, DeviceRule, DeviceState, Exception};
 pub use hierarchy::{Controller, Hierarchy};
 pub use layout::Layout;
 pub(crate) use layout::unescape;
+pub use making::Making;
 pub use oom::OomWatch;
 pub use resources::{
     Blkio, BlockDevice, Cpu, DeviceWeight, Limit, Memory, Network, Rdma, Resources, Throttle, ThrottleKind,

@@ -35,15 +35,7 @@ const GATHER_ROUNDS: u32 = 64;
 pub(super) fn create(hierarchies: &[Hierarchy], name: &str, resources: &Resources) -> Result<Cgroup> {
     let cgroup = open(hierarchies, name)?;
     let devices = check(resources)?;
-    let mut wanted = limited(resources);
-    wanted.retain(|&c| c != Controller::Devices || !devices.is_everything());
-    for &controller in &wanted {
-        cgroup.find(controller)?;
-    }
-    wanted.extend([Controller::Memory, Controller::Cpuacct, Controller::Blkio]);
-    if Path::new("/run/systemd/system").is_dir() {
-        wanted.extend([Controller::Systemd, Controller::Unified]);
-    }
+    let wanted = wanted(&cgroup, resources, &devices)?;
     let undo = match cgroup.make(&wanted) {
         Err(error) if error.errno == Errno::EXIST => {
             // Left over from an owner that was killed; its limits and its freezer must not live on.
@@ -60,14 +52,58 @@ pub(super) fn create(hierarchies: &[Hierarchy], name: &str, resources: &Resource
     Ok(cgroup)
 }
 
+/// Whether the group can be made after its first process: not if that is to be in version 2 as well. Says what is wrong
+/// with `resources` in any case.
+pub(super) fn can_wait(hierarchies: &[Hierarchy], name: &str, resources: &Resources) -> Result<bool> {
+    let wanted = wanted(&open(hierarchies, name)?, resources, &check(resources)?)?;
+    Ok(!wanted.contains(&Controller::Unified) || !hierarchies.iter().any(|h| h.has(Controller::Unified)))
+}
+
+/// The controllers that a group with `resources` uses.
+fn wanted(cgroup: &Cgroup, resources: &Resources, devices: &DeviceState) -> Result<Vec<Controller>> {
+    let mut wanted = limited(resources);
+    wanted.retain(|&c| c != Controller::Devices || !devices.is_everything());
+    for &controller in &wanted {
+        cgroup.find(controller)?;
+    }
+    wanted.extend([Controller::Memory, Controller::Cpuacct, Controller::Blkio]);
+    if Path::new("/run/systemd/system").is_dir() {
+        wanted.extend([Controller::Systemd, Controller::Unified]);
+    }
+    Ok(wanted)
+}
+
 pub(super) fn create_or_adopt(hierarchies: &[Hierarchy], name: &str, resources: &Resources) -> Result<Cgroup> {
+    check_adoptable(&open(hierarchies, name)?)?;
+    adopt(hierarchies, name, resources)
+}
+
+/// All that `create_or_adopt` refuses, and of what it makes the directory of version 2, if there is one.
+pub(super) fn begin_adopting(hierarchies: &[Hierarchy], name: &str, resources: &Resources) -> Result<()> {
     let cgroup = open(hierarchies, name)?;
+    check_adoptable(&cgroup)?;
+    check(resources)?;
+    for controller in limited(resources) {
+        cgroup.find(controller)?;
+    }
+    let mut undo = tree::Undo::default();
+    if let Some(unified) = cgroup.hierarchies.iter().find(|h| h.has(Controller::Unified)) {
+        match cgroup.make_in(unified, &mut undo) {
+            Err(error) if error.errno == Errno::EXIST => {}
+            made => made?,
+        }
+    }
+    undo.keep();
+    Ok(())
+}
+
+fn check_adoptable(cgroup: &Cgroup) -> Result<()> {
     tree::check_unused(&cgroup.home())?;
     if cgroup.is_frozen()? {
         let action = "create cgroup, which is there and frozen: thaw it or choose another name,";
         return Err(Error::at(action, cgroup.home(), Errno::BUSY));
     }
-    adopt(hierarchies, name, resources)
+    Ok(())
 }
 
 pub(super) fn adopt(hierarchies: &[Hierarchy], name: &str, resources: &Resources) -> Result<Cgroup> {
@@ -149,6 +185,15 @@ impl Cgroup {
 
     pub fn entry(&self) -> Result<Entry> {
         self.entry_below(&Below::default())
+    }
+
+    /// Only the directory of version 2, where this group has one.
+    pub fn entry_of_clone(&self) -> Result<Entry> {
+        let directory = match self.directory(Controller::Unified).map(|directory| tree::open_dir(&directory)) {
+            Some(Err(error)) if error.errno == Errno::NOENT => None,
+            opened => opened.transpose()?,
+        };
+        Ok(Entry { tasks: Vec::new(), directory })
     }
 
     pub fn entry_below(&self, below: &Below) -> Result<Entry> {

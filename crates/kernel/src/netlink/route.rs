@@ -7,7 +7,6 @@ use crate::error::Result;
 use std::net::IpAddr;
 
 const RTM_NEWROUTE: u16 = 24;
-const RTM_DELROUTE: u16 = 25;
 const RTM_GETROUTE: u16 = 26;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
@@ -54,24 +53,19 @@ pub(crate) fn address(bytes: &[u8]) -> Option<IpAddr> {
 impl Batch {
     /// A default route through `gateway` on interface `index`.
     pub fn add_default_route(&mut self, gateway: IpAddr, index: u32) {
-        self.default_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, Some(gateway), gateway.is_ipv6(), index);
+        self.default_route(Some(gateway), gateway.is_ipv6(), index);
     }
 
     /// A default route straight out of interface `index`, as ipvlan in its L3 modes wants it.
     pub fn add_default_route_to_link(&mut self, is_ipv6: bool, index: u32) {
-        self.default_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, None, is_ipv6, index);
+        self.default_route(None, is_ipv6, index);
     }
 
-    /// `ESRCH` when there is none.
-    pub fn delete_default_route(&mut self, gateway: IpAddr, index: u32) {
-        self.default_route(RTM_DELROUTE, 0, Some(gateway), gateway.is_ipv6(), index);
-    }
-
-    fn default_route(&mut self, kind: u16, flags: u16, gateway: Option<IpAddr>, is_ipv6: bool, index: u32) {
+    fn default_route(&mut self, gateway: Option<IpAddr>, is_ipv6: bool, index: u32) {
         let scope = if gateway.is_some() { RT_SCOPE_UNIVERSE } else { RT_SCOPE_LINK };
         let family = (if is_ipv6 { libc::AF_INET6 } else { libc::AF_INET }) as u8;
         let fixed = [family, 0, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, 0, 0, 0, 0];
-        self.begin(kind, flags, &fixed);
+        self.begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &fixed);
         self.u32(RTA_OIF, index);
         if let Some(gateway) = gateway {
             self.put(RTA_GATEWAY, &octets(gateway));

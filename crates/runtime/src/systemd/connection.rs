@@ -43,7 +43,9 @@ impl Connection {
         // The user id in decimal, its digits in hexadecimal.
         let user: String =
             rustix::process::geteuid().as_raw().to_string().bytes().map(|digit| format!("{digit:02x}")).collect();
-        self.send(format!("\0AUTH EXTERNAL {user}\r\n").as_bytes())?;
+        // All in one, as systemd's own clients do: a call that comes in together with BEGIN lies there unseen until the next
+        // one does (sd-bus waits for its socket, not for what it has read from it already). After OK there is no such moment.
+        self.send(format!("\0AUTH EXTERNAL {user}\r\nBEGIN\r\n").as_bytes())?;
         let mut line = Vec::new();
         while !line.ends_with(b"\r\n") && line.len() < 512 {
             line.extend(self.receive(1)?);
@@ -52,7 +54,7 @@ impl Connection {
             let text = String::from_utf8_lossy(&line);
             return Err(invalid(format!("systemd refuses to talk to us: {}", text.trim_end())));
         }
-        self.send(b"BEGIN\r\n")
+        Ok(())
     }
 
     /// Calls `member` of systemd's manager; the texts of the answer.

@@ -6,7 +6,12 @@
 pub enum Value {
     Text(String),
     Bool(bool),
+    /// `t`
     Number(u64),
+    /// `u`
+    Unsigned(u32),
+    /// `i`
+    Signed(i32),
     /// `au`
     Numbers(Vec<u32>),
     /// `ay`
@@ -23,6 +28,8 @@ impl Value {
             Value::Text(_) => "s",
             Value::Bool(_) => "b",
             Value::Number(_) => "t",
+            Value::Unsigned(_) => "u",
+            Value::Signed(_) => "i",
             Value::Numbers(_) => "au",
             Value::Bytes(_) => "ay",
             Value::Texts(_) => "as",
@@ -87,6 +94,8 @@ impl Writer {
                 self.align(8);
                 self.0.extend(value.to_le_bytes());
             }
+            Value::Unsigned(value) => self.u32(*value),
+            Value::Signed(value) => self.u32(value.cast_unsigned()),
             Value::Numbers(values) => self.array(values, 4, |writer, value| writer.u32(*value)),
             Value::Bytes(bytes) => self.array(bytes, 1, |writer, byte| writer.0.push(*byte)),
             Value::Texts(texts) => self.array(texts, 4, |writer, text| writer.text(text)),
@@ -98,7 +107,7 @@ impl Writer {
     }
 
     /// `a(sv)`
-    pub fn properties(&mut self, properties: &[Property]) {
+    pub fn properties(&mut self, properties: &[(&str, Value)]) {
         self.array(properties, 8, |writer, (name, value)| {
             writer.text(name);
             writer.variant(value);

@@ -1,11 +1,14 @@
 //! Further processes in a running container.
 
 use crate::Case;
-use crate::stage::{Stage, piped, read_all, read_terminal};
+use crate::stage::{Stage, in_child, piped, read_all, read_terminal};
+use kernel::mount::Propagation;
+use kernel::namespace::{self, Kind, Set};
 use kernel::process::ProcessId;
 use runtime::{Error, Exec, ExecErrorKind, Running, Stdio};
-use spec::runtime::Process;
+use spec::runtime::{NamespaceKind, Process};
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 pub const CASES: &[Case] = &[
     ("exec joins all namespaces", joins),
@@ -16,6 +19,7 @@ pub const CASES: &[Case] = &[
     ("exec into an ended container", ended),
     ("exec enters no directory outside", outside_directory),
     ("kill reaches the process", kill),
+    ("the caller's mount namespace", callers_mounts),
 ];
 
 /// A container that waits.
@@ -36,17 +40,11 @@ fn process(stage: &mut Stage, script: &str) -> Process {
 
 fn exec(running: &Running, process: &Process, stdio: Stdio) -> Result<Running, Error> {
     let target = ProcessId::of(running.pid).unwrap();
-    runtime::exec(Exec {
-        target,
-        process,
-        stdio,
-        cgroup: None,
-        seccomp: None,
-        profile: None,
-        linux: None,
-        bundle: None,
-    })?
-    .start()
+    runtime::exec(request(target, process, stdio))?.start()
+}
+
+fn request(target: ProcessId, process: &Process, stdio: Stdio) -> Exec<'_> {
+    Exec { target, process, stdio, cgroup: None, seccomp: None, profile: None, linux: None, bundle: None }
 }
 
 fn output(running: &Running, process: &Process) -> String {
@@ -175,4 +173,38 @@ fn kill() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert_eq!(running.pidfd.wait().unwrap().code(), 5);
+}
+
+fn callers_mounts() {
+    // In one of our own, so that nothing shows on the machine.
+    in_child(|| {
+        namespace::unshare(Set::NONE.with(Kind::Mount)).unwrap();
+        kernel::mount::set_propagation(Path::new("/"), Propagation::Private, true).unwrap();
+        let own = std::fs::read_link("/proc/self/ns/mnt").unwrap();
+        let mounts = || std::fs::read_to_string("/proc/self/mountinfo").unwrap().matches("brig-runtime-").count();
+        let before = mounts();
+        let mut stage = Stage::script("exec sleep 1000");
+        let linux = stage.linux();
+        linux.namespaces.retain(|namespace| namespace.kind != NamespaceKind::Mount);
+        linux.masked_paths.clear();
+        linux.readonly_paths.clear();
+        let running = waiting(&stage);
+        assert_eq!(std::fs::read_link(format!("/proc/{}/ns/mnt", running.pid)).unwrap(), own);
+        assert!(mounts() > before, "the container's root shows here");
+        let target = ProcessId::of(running.pid).unwrap();
+        let inside = process(&mut stage, "cat /etc/plain; ls /; ls /.. | grep -c brig; pwd");
+        let (output, stdio) = piped();
+        let exec = Exec { linux: stage.spec.linux.as_ref(), ..request(target, &inside, stdio) };
+        let child = runtime::exec(exec).unwrap().start().unwrap();
+        let text = read_all(output);
+        child.pidfd.wait().unwrap();
+        assert!(text.starts_with("text") && text.ends_with("\n0\n/\n"), "{text}");
+        assert!(!text.contains("usr\n"), "the machine's root: {text}");
+        end(&running);
+        // Of one that does not start nothing is left.
+        let with = mounts();
+        stage.process().args = vec!["no-such".into()];
+        stage.error();
+        assert_eq!(mounts(), with);
+    });
 }

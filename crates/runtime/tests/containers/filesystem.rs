@@ -221,7 +221,7 @@ fn cgroups() {
         rootfs: runtime::Rootfs::Detached(&mount),
         mount_point: &stage.directory.join("../point"),
         stdio,
-        cgroup: Some(&cgroup),
+        cgroup: Some(runtime::Group::Made(&cgroup)),
         seccomp: None,
         reaper: false,
         bundle: None,

@@ -202,7 +202,9 @@ fn invalid_specifications() {
         let error = stage.error();
         assert!(error.to_string().contains(words), "{error}");
     };
-    check(&|stage| stage.linux().namespaces.clear(), "mount namespace");
+    check(&|stage| stage.linux().namespaces.clear(), "uts namespace");
+    check(&|stage| stage.linux().namespaces.retain(|n| n.kind != NamespaceKind::Mount), "private MNT namespace");
+    check(&|stage| stage.spec.process = None, "no process");
     check(
         &|stage| stage.mount("bind", "/nonexistent", "/x", &["rbind"]),
         "bind source path does not exist: /nonexistent",

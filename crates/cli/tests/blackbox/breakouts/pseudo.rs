@@ -73,11 +73,14 @@ fn a_false_null_device_uncovers_nothing() {
     let (kind, mode) = (rustix::fs::FileType::CharacterDevice, rustix::fs::Mode::from_raw_mode(0o666));
     rustix::fs::mknodat(rustix::fs::CWD, &device, kind, mode, number).expect("root may");
     let swap = Swap::start(&device, &PathBuf::from(&directory).join("null"));
+    let mut started = 0;
     for _ in 0..rounds(25) {
         let output = run();
         assert!(output.code == 125 || output.text().is_empty(), "{}", output.text());
+        started += u32::from(output.code == 0);
     }
     drop(swap);
+    assert!(started > 0, "no container was started with the device in its place");
     assert_eq!(precious(), before);
 }
 
@@ -120,14 +123,17 @@ fn writes_to_proc_cannot_be_led_astray() {
         let _ = std::fs::remove_file(&link);
         symlink(target, &link).expect("our own directory");
         let swap = Swap::start(&place, &link);
+        let mut started = 0;
         for _ in 0..rounds(12) {
             let output = brig.run(&format!(
                 "run --rm --network none -v {directory}:/vol --tmpfs /vol/race --sysctl net.ipv4.ip_forward=1 \
                  --oom-score-adj 700 bb cat /proc/sys/net/ipv4/ip_forward /proc/self/oom_score_adj"
             ));
             assert!(output.code == 125 || output.text() == "1\n700", "{target}: {} {}", output.text(), output.stderr);
+            started += u32::from(output.code == 0);
         }
         drop(swap);
+        assert!(started > 0, "{target}: no container was started");
         // Which of the two is where is left to chance.
         if std::fs::symlink_metadata(&place).is_ok_and(|found| found.is_symlink()) {
             std::fs::rename(&place, brig.dir.join("aside")).expect("ours");

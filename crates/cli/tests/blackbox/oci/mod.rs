@@ -4,7 +4,9 @@
 mod bundle;
 mod crashes;
 mod exec;
+mod guards;
 mod hooks;
+mod leniency;
 mod lifecycle;
 mod streams;
 mod words;
