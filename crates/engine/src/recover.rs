@@ -5,12 +5,12 @@
 use crate::container::{Container, boot_id, cgroup_name};
 use crate::create::remove_directory;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::monitor::{self, Begin};
 use crate::oci_runtime::OciRuntime;
 use crate::record::Record;
 use crate::state::Status;
-use crate::{file, lifecycle, network};
+use crate::{file, lifecycle, network, run};
 use kernel::cgroup::Layout;
 use kernel::lock::Lock;
 use kernel::pidfd::Exit;
@@ -30,6 +30,8 @@ pub const DEAD_WITH_VOLUMES: &str = ".dead+volumes-";
 /// Compares a container that is said to live with the kernel. `None` when it is gone afterwards.
 pub fn repair(engine: &Engine, container: Container) -> Result<Option<Container>> {
     if !is_orphaned(engine, &container)? {
+        // What cannot be cleared now is at the next start.
+        let _ = clear_start(engine, &container);
         return Ok(Some(container));
     }
     let Ok(lock) = container.lock(engine) else { return Ok(None) };
@@ -74,6 +76,26 @@ pub fn repair(engine: &Engine, container: Container) -> Result<Option<Container>
 fn is_orphaned(engine: &Engine, container: &Container) -> Result<bool> {
     let lives = matches!(container.state.status, Status::Running | Status::Restarting);
     Ok(lives && (container.state.boot_id != boot_id() || monitor::is_dead(engine, container)?))
+}
+
+/// Clears away what is left of a start that was killed before the container was said to live, its command and its monitor
+/// both; the files of a run are made first. Who holds the lock is about to start it, or clears up itself.
+fn clear_start(engine: &Engine, container: &Container) -> Result<()> {
+    let is_left =
+        || Ok::<bool, Error>(engine.paths().run(container.id()).exists() && monitor::is_dead(engine, container)?);
+    if !matches!(container.state.status, Status::Created | Status::Exited) || !is_left()? {
+        return Ok(());
+    }
+    let Ok(Some(_lock)) = Lock::try_exclusive(&engine.paths().container(container.id()).join("lock")) else {
+        return Ok(());
+    };
+    // Somebody may have started it before we had the lock.
+    let Some(container) = Container::read(engine, container.id())? else { return Ok(()) };
+    if matches!(container.state.status, Status::Created | Status::Exited) && is_left()? {
+        run::remove_leftovers(engine, &container)?;
+        remove_directory(&engine.paths().run(container.id()))?;
+    }
+    Ok(())
 }
 
 /// Notes the end of a process that is gone, and ends what it left. The caller saves the state.

@@ -57,8 +57,8 @@ pub fn start(engine: &Engine, container: &mut Container, streams: Streams) -> Re
     monitor::spawn(engine, container, Begin::Launch(launch, streams), lock)
 }
 
-/// What a monitor that was killed while it cleaned up has left of the last run.
-fn remove_leftovers(engine: &Engine, container: &Container) -> Result<()> {
+/// What a monitor that was killed, at a start or while it cleaned up, has left of the last run.
+pub(crate) fn remove_leftovers(engine: &Engine, container: &Container) -> Result<()> {
     if let Some(runtime) = OciRuntime::of(engine, &container.record) {
         runtime.delete()?;
     }

@@ -22,21 +22,31 @@ pub fn is_wanted() -> bool {
 }
 
 /// The releases of Debian that are tried.
-const RELEASES: [&str; 2] = ["bookworm", "trixie"];
+pub const RELEASES: [&str; 2] = ["bookworm", "trixie"];
 
-/// A Debian root made by debootstrap, as a tar. Kept outside of the build directory between runs.
+/// A Debian root made by debootstrap, as a tar.
 fn debian(release: &str) -> PathBuf {
+    cached(release, release, "nginx-light,perl")
+}
+
+/// The same with other packages, under a name for them.
+pub fn debian_with(release: &str, name: &str, packages: &str) -> PathBuf {
+    cached(&format!("{release}-{name}"), release, packages)
+}
+
+/// Kept outside of the build directory between runs.
+fn cached(name: &str, release: &str, packages: &str) -> PathBuf {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let cache = std::env::var("BRIG_TEST_CACHE").unwrap_or_else(|_| "/var/tmp/brig-test-cache".to_owned());
-    let tar = PathBuf::from(&cache).join(format!("{release}.tar"));
+    let tar = PathBuf::from(&cache).join(format!("{name}.tar"));
     if !tar.exists() {
         let root = format!("{cache}/root-{}", std::process::id());
         tool("mkdir", &["-p", &cache]);
         let script = format!(
             "mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' 'Component: main' | grep -v security | head -n1)
-             debootstrap --variant=minbase --include=nginx-light,perl {release} {root} \"$mirror\" >{root}.log 2>&1 || {{ tail {root}.log; exit 1; }}
-             tar -C {root} --one-file-system -cf {cache}/{release}.new . && mv {cache}/{release}.new {cache}/{release}.tar && rm -rf {root} {root}.log"
+             debootstrap --variant=minbase --include={packages} {release} {root} \"$mirror\" >{root}.log 2>&1 || {{ tail {root}.log; exit 1; }}
+             tar -C {root} --one-file-system -cf {cache}/{name}.new . && mv {cache}/{name}.new {cache}/{name}.tar && rm -rf {root} {root}.log"
         );
         let status = std::process::Command::new("sh").args(["-c", &script]).status().expect("sh");
         assert!(status.success(), "debootstrap");

@@ -19,13 +19,20 @@ use crate::harness::{Brig, words};
 /// A sandbox on a host without anything but a loopback; containers get the default network.
 pub struct Host {
     pub brig: Brig,
+    /// Its remains are no failure of their own.
+    is_abandoned: bool,
 }
 
 impl Host {
     pub fn new() -> Host {
         namespace::unshare(Set::NONE.with(Kind::Network)).expect("root");
         kernel::loopback::bring_up().expect("a loopback");
-        Host { brig: Brig::new() }
+        Host { brig: Brig::new(), is_abandoned: false }
+    }
+
+    /// After a failure that is told.
+    pub fn abandon(&mut self) {
+        self.is_abandoned = true;
     }
 
     /// The namespace that the host is.
@@ -97,33 +104,44 @@ impl Host {
     /// What containers have on this host now, one line each: interfaces, elements of rules, records and addresses.
     pub fn remains(&self) -> Vec<String> {
         let mut found = interfaces();
-        found.extend(elements(&tool("nft", &["list", "ruleset"])));
+        // A guest with another kernel may lack the program.
+        let rules = Command::new("nft").args(["list", "ruleset"]).output().map(|output| output.stdout);
+        found.extend(elements(&String::from_utf8_lossy(&rules.unwrap_or_default())));
         for network in entries(&self.brig.state().join("networks")) {
             found.extend(entries(&network.join("endpoints")).iter().map(|path| format!("record {}", path.display())));
-            // The first slot is nobody's; it remembers the last one given.
-            let slots = std::fs::read(network.join("addresses")).unwrap_or_default();
-            let taken = slots.chunks(16).enumerate().skip(1).filter(|(_, slot)| slot.iter().any(|byte| *byte != 0));
-            found.extend(taken.map(|(place, _)| format!("address {place} of {}", network.display())));
+            for table in ["addresses", "addresses6"].map(|name| network.join(name)) {
+                // The first slot is nobody's; it remembers the last one given.
+                let slots = std::fs::read(&table).unwrap_or_default();
+                let taken = slots.chunks(16).enumerate().skip(1).filter(|(_, slot)| slot.iter().any(|byte| *byte != 0));
+                found.extend(taken.map(|(place, _)| format!("address {place} of {}", table.display())));
+            }
         }
         found
+    }
+
+    /// What remains after monitors on their way out have had a moment.
+    pub fn remains_settled(&self) -> Vec<String> {
+        let end = Instant::now() + patience() / 6;
+        loop {
+            let left = self.remains();
+            if left.is_empty() || Instant::now() > end {
+                return left;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
-        if thread::panicking() {
+        if thread::panicking() || self.is_abandoned {
             return;
         }
         let all = self.ok("ps -aq").replace('\n', " ");
         if !all.is_empty() {
             self.ok(&format!("rm -f -v {all}"));
         }
-        let end = Instant::now() + patience() / 6;
-        let mut left = self.remains();
-        while !left.is_empty() && Instant::now() < end {
-            thread::sleep(Duration::from_millis(10));
-            left = self.remains();
-        }
+        let left = self.remains_settled();
         assert!(left.is_empty(), "left on the host:\n{}", left.join("\n"));
     }
 }

@@ -3,5 +3,10 @@
 //! by cables; servers and clients are programs in containers, or the test's own in their namespaces.
 
 mod basics;
+mod churn;
+mod firewalls;
 mod host;
+mod jobs;
+mod kills;
 mod reach;
+mod refusals;

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::steps;
 use super::{Moments, image, with_registry};
 use crate::harness::image::busybox_tar;
 use crate::harness::process::tool;
 use crate::harness::sandbox::is_docker;
+use crate::harness::steps;
 use crate::harness::words::split;
 use crate::harness::{Brig, Process};
 

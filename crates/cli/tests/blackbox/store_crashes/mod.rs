@@ -7,7 +7,6 @@ mod kills;
 mod power;
 mod races;
 mod slow;
-mod steps;
 
 use std::path::Path;
 

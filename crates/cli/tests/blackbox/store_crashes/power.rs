@@ -8,9 +8,9 @@ use std::fs::File;
 use std::process::Command;
 
 use super::Moments;
-use super::steps::{self, Step};
 use crate::harness::process::{Output, tool};
 use crate::harness::sandbox::{is_docker, program};
+use crate::harness::steps::{self, Step};
 use crate::harness::words::split;
 use crate::harness::{Brig, Process};
 

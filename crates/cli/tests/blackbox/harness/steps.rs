@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::Process;
+use super::Process;
 
 /// What changes a file system, by the names that strace knows on all architectures.
 const CALLS: &str = "?open,openat,?creat,?mkdir,mkdirat,?rmdir,?unlink,unlinkat,?rename,renameat,renameat2,?link,linkat,\
@@ -44,11 +44,28 @@ impl Step {
 /// Runs `command`, which must succeed, and gives its calls that change something below `directory`.
 #[track_caller]
 pub fn record(command: &Command, line: &str, directory: &Path, log: &Path) -> Vec<Step> {
+    let directory = directory.to_str().expect("test paths are UTF-8");
+    let is_change = |call: &str, rest: &str| {
+        let changes = !call.contains("open") || rest.contains("O_CREAT");
+        changes && rest.contains(directory)
+    };
+    record_calls(command, line, CALLS, is_change, log)
+}
+
+/// Runs `command`, which must succeed, and gives those of the `calls` that are wanted, by their names and what strace
+/// shows of them; descriptors with paths, or what kind of socket they are.
+#[track_caller]
+pub fn record_calls(
+    command: &Command,
+    line: &str,
+    calls: &str,
+    is_wanted: impl Fn(&str, &str) -> bool,
+    log: &Path,
+) -> Vec<Step> {
     let log_path = log.to_str().expect("test paths are UTF-8");
-    let traced = traced(command, &["-y", "-s", "0", "-o", log_path, "-e", &format!("trace={CALLS}")]);
+    let traced = traced(command, &["-yy", "-s", "0", "-o", log_path, "-e", &format!("trace={calls}")]);
     Process::start(traced, line).finish().expect(0);
     let text = std::fs::read_to_string(log).expect("strace writes it");
-    let directory = directory.to_str().expect("test paths are UTF-8");
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut steps: BTreeMap<(String, usize), Step> = BTreeMap::new();
     for (position, line) in text.lines().enumerate() {
@@ -62,8 +79,7 @@ pub fn record(command: &Command, line: &str, directory: &Path, log: &Path) -> Ve
         };
         let number = counts.entry((thread, call)).or_default();
         *number += 1;
-        let changes = !call.contains("open") || rest.contains("O_CREAT");
-        if changes && rest.contains(directory) {
+        if is_wanted(call, rest) {
             let step = Step { call: call.to_owned(), number: *number, line: rest.to_owned(), position };
             steps.entry((step.call.clone(), step.number)).or_insert(step);
         }
