@@ -9,7 +9,7 @@ use crate::slow::{RELEASES, debian_with, is_wanted};
 
 /// Counts visits in a database, which it finds by its name.
 const APPLICATION: &str = r#"
-import http.server, psycopg2
+import http.server, psycopg2, socket
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         with psycopg2.connect(host="db", user="postgres", connect_timeout=5) as db, db.cursor() as cursor:
@@ -20,6 +20,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         self.wfile.write(f"visit {count} of {clients} by {self.headers['X-Real-IP']}\n".encode())
+http.server.ThreadingHTTPServer.address_family = socket.AF_INET6
 http.server.ThreadingHTTPServer(("::", 8000), Handler).serve_forever()
 "#;
 const DATABASE: &str = "
@@ -27,7 +28,14 @@ cd /tmp; bin=$(echo /usr/lib/postgresql/*/bin)
 [ -d db ] || su postgres -c \"$bin/initdb -D db -A trust\" && echo 'host all all samenet trust' >>db/pg_hba.conf
 exec su postgres -c \"exec $bin/postgres -D db -c listen_addresses='*' -c shared_buffers=16MB -c fsync=off\"
 ";
-const SITE: &str = "server { listen 80; listen [::]:80; location / { proxy_pass http://app:8000; proxy_set_header X-Real-IP $remote_addr; } }";
+const SITE: &str = "
+upstream application { server app:8000 max_fails=0; }
+server {
+    listen 80;
+    listen [::]:80;
+    error_log /dev/stderr;
+    location / { proxy_pass http://application; proxy_set_header X-Real-IP $remote_addr; }
+}";
 
 /// Who publishes which port is asked from another host. docker lets nothing be forwarded but its own; its chain for users
 /// lets containers of others through.
