@@ -17,6 +17,13 @@ impl Place {
     pub fn engine(&self) -> Result<Engine, Failure> {
         Ok(Engine::open(&self.root, &self.state)?)
     }
+
+    /// The same for a command that brings images in: a mistake in brig.toml is told before anything has come.
+    pub fn engine_for_images(&self) -> Result<Engine, Failure> {
+        let engine = self.engine()?;
+        engine.settings()?;
+        Ok(engine)
+    }
 }
 
 /// The arguments as text; one that is not valid UTF-8 is an error.

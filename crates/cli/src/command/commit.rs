@@ -11,7 +11,7 @@ use engine::Container;
 /// Prints the new image's id.
 pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::commit::read(&parsed)?;
-    let engine = place.engine()?;
+    let engine = place.engine_for_images()?;
     let container = Container::find(&engine, &asked.container)?;
     let id = engine::commit::commit(&engine, &container, asked.options)?;
     budget::keep(&engine, std::slice::from_ref(&id));

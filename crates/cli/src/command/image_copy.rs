@@ -15,9 +15,10 @@ use std::io::Write;
 pub fn run(place: &Directories, parsed: Parsed) -> Outcome {
     let asked = flags::image_copy::read(&parsed)?;
     let is_store = |place: &Place| matches!(place, Place::Store(_));
-    let engine = match is_store(&asked.from) || is_store(&asked.to) {
-        true => Some(place.engine()?),
-        false => None,
+    let engine = match (is_store(&asked.from), is_store(&asked.to)) {
+        (_, true) => Some(place.engine_for_images()?),
+        (true, false) => Some(place.engine()?),
+        (false, false) => None,
     };
     let mut sink = match &asked.to {
         Place::Archive { path, .. } => Some(Sink::open(path.to_str())?),

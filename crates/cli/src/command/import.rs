@@ -21,7 +21,7 @@ const REPORT_EVERY: Duration = Duration::from_millis(100);
 /// Prints the new image's id; a transfer from a web server is told on stderr.
 pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::import::read(&parsed)?;
-    let engine = place.engine()?;
+    let engine = place.engine_for_images()?;
     let reach = flags::access::of_environment(false);
     let (mut archive, path) = archive(&asked.source, &reach)?;
     let import = Import {

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::load::read(&parsed)?;
     let source = source(asked.input.as_deref())?;
-    let engine = place.engine()?;
+    let engine = place.engine_for_images()?;
     let platform = asked.platform.as_ref();
     let (path, reach) = (source.path(), flags::access::of_environment(false));
     let stdin = &mut std::io::stdin().lock();

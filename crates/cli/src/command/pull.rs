@@ -16,7 +16,7 @@ use std::io::Write;
 /// Prints progress and the image's full name.
 pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::pull::read(&parsed)?;
-    let engine = place.engine()?;
+    let engine = place.engine_for_images()?;
     if asked.all_tags {
         return all_tags(&engine, &asked);
     }
@@ -76,6 +76,8 @@ pub fn ensure(engine: &Engine, asked: &Fetch) -> Result<String, Failure> {
     if let Some((name, _)) = here {
         return Ok(name);
     }
+    // Before anything comes.
+    engine.settings()?;
     let mut board = Board::stderr(asked.quiet);
     if asked.pull == PullPolicy::Missing {
         let name = Reference::parse(&asked.name).map_or_else(|_| asked.name.clone(), |name| name.familiar());
