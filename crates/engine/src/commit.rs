@@ -7,8 +7,12 @@ use crate::error::Result;
 use crate::record::{Record, ResolvedHealth};
 use crate::state::Status;
 use image::commit::Commit;
+use kernel::Context;
+use kernel::cgroup::Cgroup;
+use kernel::lock::Lock;
 use spec::image::{Config, Healthcheck};
 use spec::{Digest, Reference, Timestamp};
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, Default)]
 pub struct CommitOptions {
@@ -29,7 +33,7 @@ pub fn commit(engine: &Engine, container: &Container, options: CommitOptions) ->
     image::change::apply(&mut config, &options.changes)?;
     let upper = container.upper(engine);
     let (container, _lock) = container.held_still(engine)?;
-    let _frozen = if options.pause { Frozen::take(&container)? } else { None };
+    let _frozen = if options.pause { Frozen::take(engine, &container)? } else { None };
     let image = image::commit::commit(
         engine.store(),
         &Commit {
@@ -46,25 +50,58 @@ pub fn commit(engine: &Engine, container: &Container, options: CommitOptions) ->
     Ok(image.id)
 }
 
+/// In the folder of a container's run: its lock is held while a commit has the container paused, and it has content then.
+const PAUSED: &str = "paused-by-commit";
+
 /// A container that we have paused; dropping it lets it go on.
-struct Frozen(kernel::cgroup::Cgroup);
+struct Frozen {
+    cgroup: Cgroup,
+    mark: PathBuf,
+    _lock: Lock,
+}
 
 impl Frozen {
-    /// `None` when there is nothing to pause: it does not run, or somebody has paused it.
-    fn take(container: &Container) -> Result<Option<Frozen>> {
+    /// `None` when there is nothing to pause: it does not run, or somebody has paused it. Waits for another commit, which
+    /// would let the container go on too early for us.
+    fn take(engine: &Engine, container: &Container) -> Result<Option<Frozen>> {
+        if !container.is_running() {
+            return Ok(None);
+        }
+        let mark = engine.paths().run(container.id()).join(PAUSED);
+        let lock = Lock::exclusive(&mark)?;
         if container.status() != Status::Running {
             return Ok(None);
         }
         let cgroup = container.cgroup()?;
-        cgroup.freeze()?;
-        Ok(Some(Frozen(cgroup)))
+        // First said, then done: killed in between, nothing is paused that nobody knows of.
+        std::fs::write(&mark, "by a commit").during_at("write", &mark)?;
+        let frozen = Frozen { cgroup, mark, _lock: lock };
+        frozen.cgroup.freeze()?;
+        Ok(Some(frozen))
     }
 }
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        // When this fails the container has ended, or `unpause` says why it cannot.
-        let _ = self.0.thaw();
+        go_on(&self.cgroup, &self.mark);
+    }
+}
+
+fn go_on(cgroup: &Cgroup, mark: &Path) {
+    // When this fails the container has ended, or `unpause` says why it cannot.
+    if cgroup.thaw().is_ok() {
+        let _ = std::fs::write(mark, "");
+    }
+}
+
+/// Lets a container go on that a commit had paused which was killed. Best effort, tried by every command that looks at it.
+pub(crate) fn thaw_abandoned(engine: &Engine, container: &Container) {
+    let mark = engine.paths().run(container.id()).join(PAUSED);
+    if !std::fs::metadata(&mark).is_ok_and(|metadata| metadata.len() > 0) {
+        return;
+    }
+    if let (Ok(Some(_lock)), Ok(cgroup)) = (Lock::try_exclusive(&mark), container.cgroup()) {
+        go_on(&cgroup, &mark);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::monitor::{self, Begin};
 use crate::oci_runtime::OciRuntime;
 use crate::record::Record;
 use crate::state::Status;
-use crate::{file, lifecycle, network, run};
+use crate::{commit, file, lifecycle, network, run};
 use kernel::cgroup::Layout;
 use kernel::lock::Lock;
 use kernel::pidfd::Exit;
@@ -32,6 +32,7 @@ pub fn repair(engine: &Engine, container: Container) -> Result<Option<Container>
     if !is_orphaned(engine, &container)? {
         // What cannot be cleared now is at the next start.
         let _ = clear_start(engine, &container);
+        commit::thaw_abandoned(engine, &container);
         return Ok(Some(container));
     }
     let Ok(lock) = container.lock(engine) else { return Ok(None) };

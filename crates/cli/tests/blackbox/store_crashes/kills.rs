@@ -192,6 +192,8 @@ pub fn prune(moments: Moments) {
     let archive = brig.write("in.tar", image(8).oci_archive("team/app:v2"));
     brig.ok(&format!("load -i {archive}"));
     brig.ok("tag bb keep");
+    brig.mkdir("root/images/partial");
+    brig.write("root/images/partial/00", [7; 5000]);
     Scenario { line: "image prune -af", ..Scenario::of(&brig) }.check(moments);
 }
 
@@ -301,4 +303,28 @@ fn a_prune_killed_at_any_write() {
     if !is_docker() {
         prune(Moments::Some);
     }
+}
+
+/// The next command that looks at the container lets it go on.
+#[test]
+fn a_killed_commit_leaves_nothing_paused() {
+    if is_docker() {
+        return;
+    }
+    let brig = sandbox();
+    brig.ok("run -d --network none --name box bb sleep 1000");
+    let commit = brig.bare();
+    let mut killed = Command::new("strace");
+    let inject = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:signal=KILL:when=1"];
+    killed.args(["-f", "-qq", "-o", "/dev/null"]).args(inject).arg(commit.get_program()).args(commit.get_args());
+    killed.args(["commit", "box", "team/made"]).current_dir(&brig.dir);
+    Process::start(killed, "commit").finish().expect(137);
+    assert_eq!(brig.inspect("box", "{{.State.Status}}"), "running");
+    assert_eq!(brig.ok("exec box echo on"), "on");
+    brig.ok("commit box team/made");
+    // What the user pauses stays paused.
+    brig.ok("pause box");
+    brig.ok("commit box team/made");
+    assert_eq!(brig.inspect("box", "{{.State.Status}}"), "paused");
+    brig.ok("rm -f box");
 }
