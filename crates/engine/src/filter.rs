@@ -1,8 +1,63 @@
 //! What docker's `--filter key=value` has in common for containers, images and volumes. Which keys there are, and what
-//! they choose, stands where each kind is listed: `list.rs`, `images/filter.rs`, `volumes/filter.rs`.
+//! they choose, stands where each kind is listed: `list.rs`, `images/filter.rs`, `volumes/filter.rs`, `prune.rs`.
 
+use crate::error::{Error, Result};
 use spec::Timestamp;
 use std::collections::BTreeMap;
+
+/// Key and value of `key=value`; `label!=x` has the key `label!`.
+pub fn split(filter: &str) -> Result<(String, &str)> {
+    let bad = || Error::Invalid(format!("bad format of filter \"{filter}\" (expected name=value)"));
+    let (key, value) = filter.split_once('=').ok_or_else(bad)?;
+    Ok((key.trim().to_ascii_lowercase(), value))
+}
+
+/// A key that is not known.
+pub fn unknown(key: &str) -> Error {
+    Error::Invalid(format!("invalid filter '{key}'"))
+}
+
+/// A value that makes no sense for its key.
+pub fn invalid(key: &str, value: &str) -> Error {
+    Error::Invalid(format!("invalid filter '{key}={value}'"))
+}
+
+/// `label`, `label!` and `until`, which mean the same for whatever has them. All must hold.
+#[derive(Debug, Clone, Default)]
+pub struct Common {
+    labels: Vec<Label>,
+    /// `label!=…`
+    absent_labels: Vec<Label>,
+    until: Option<Timestamp>,
+}
+
+impl Common {
+    /// One more filter of these.
+    pub fn add(&mut self, key: &str, value: &str) -> Result<()> {
+        match key {
+            "label" => self.labels.push(Label::parse(value)),
+            "label!" => self.absent_labels.push(Label::parse(value)),
+            "until" => self.until = Some(moment(value, Timestamp::now()).ok_or_else(|| invalid(key, value))?),
+            _ => return Err(unknown(key)),
+        }
+        Ok(())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.until.is_none() && self.labels.is_empty() && self.absent_labels.is_empty()
+    }
+
+    pub fn has_until(&self) -> bool {
+        self.until.is_some()
+    }
+
+    /// What was never said to be created is older than everything.
+    pub fn matches(&self, created: Option<Timestamp>, labels: &BTreeMap<String, String>) -> bool {
+        self.until.is_none_or(|until| created.unwrap_or(Timestamp::EPOCH) < until)
+            && self.labels.iter().all(|label| label.is_among(labels))
+            && !self.absent_labels.iter().any(|label| label.is_among(labels))
+    }
+}
 
 /// `label=name` or `label=name=value`.
 #[derive(Debug, Clone)]

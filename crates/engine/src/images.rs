@@ -11,7 +11,7 @@ pub mod lists;
 pub mod manifests;
 mod registries;
 
-pub use image::gc::Removed;
+pub use image::gc::{Pruned, Removed};
 pub use registries::*;
 
 use crate::container::Container;
@@ -117,8 +117,8 @@ fn delete_behind(remains: Remains) {
     }
 }
 
-/// Removes nameless images, with `all` every one that no container uses. Returns the bytes freed.
-pub fn prune(engine: &Engine, all: bool) -> Result<(Vec<Removed>, u64)> {
+/// Removes images without a tag, with `all` every one that no container uses.
+pub fn prune(engine: &Engine, all: bool) -> Result<Pruned> {
     Ok(engine.store().prune(all, &|| users(engine))?)
 }
 
@@ -149,7 +149,7 @@ pub fn list(engine: &Engine, repository: Option<&str>, filters: &[String]) -> Re
 }
 
 /// Every container, for the store's rules on what is in use.
-fn users(engine: &Engine) -> image::Result<Vec<gc::User>> {
+pub(crate) fn users(engine: &Engine) -> image::Result<Vec<gc::User>> {
     let failed = |error: Error| match error {
         Error::Image(error) => error,
         Error::Kernel(error) => image::Error::Io(error),

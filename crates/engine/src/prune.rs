@@ -3,51 +3,33 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::filter::{Label, moment};
+use crate::filter::{self, Common};
 use crate::lifecycle::{self, Remove};
 use crate::state::Status;
-use image::gc::Removed;
+use image::gc::Pruned;
 use spec::{ContainerId, Timestamp};
 use std::collections::BTreeMap;
 
 /// All must hold.
 #[derive(Debug, Clone, Default)]
-pub struct Filters {
-    until: Option<Timestamp>,
-    labels: Vec<Label>,
-    absent_labels: Vec<Label>,
-}
+pub struct Filters(Common);
 
 impl Filters {
     pub fn parse(filters: &[String]) -> Result<Filters> {
-        let mut parsed = Filters::default();
+        let mut parsed = Common::default();
         for filter in filters {
-            let (key, value) = filter
-                .split_once('=')
-                .ok_or_else(|| Error::Invalid(format!("bad format of filter \"{filter}\" (expected name=value)")))?;
-            let invalid = || Error::Invalid(format!("invalid filter '{key}={value}'"));
-            match key {
-                "until" => parsed.until = Some(moment(value, Timestamp::now()).ok_or_else(invalid)?),
-                "label" => parsed.labels.push(Label::parse(value)),
-                "label!" => parsed.absent_labels.push(Label::parse(value)),
-                key => return Err(Error::Invalid(format!("invalid filter '{key}'"))),
-            }
+            let (key, value) = filter::split(filter)?;
+            parsed.add(&key, value)?;
         }
-        Ok(parsed)
+        Ok(Filters(parsed))
     }
 
     pub fn has_until(&self) -> bool {
-        self.until.is_some()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.until.is_none() && self.labels.is_empty() && self.absent_labels.is_empty()
+        self.0.has_until()
     }
 
     pub(crate) fn matches(&self, created: Option<Timestamp>, labels: &BTreeMap<String, String>) -> bool {
-        self.until.is_none_or(|until| created.unwrap_or(Timestamp::EPOCH) < until)
-            && self.labels.iter().all(|label| label.is_among(labels))
-            && !self.absent_labels.iter().any(|label| label.is_among(labels))
+        self.0.matches(created, labels)
     }
 }
 
@@ -75,15 +57,16 @@ pub fn containers(engine: &Engine, filters: &Filters) -> Result<(Vec<ContainerId
     Ok((removed, freed))
 }
 
-/// Removes images without a tag, with `all` every one that no container uses. Returns the bytes on the disk that this freed.
-pub fn images(engine: &Engine, all: bool, filters: &Filters) -> Result<(Vec<Removed>, u64)> {
-    if filters.is_empty() {
+/// Removes images without a tag, with `all` every one that no container uses.
+pub fn images(engine: &Engine, all: bool, filters: &Filters) -> Result<Pruned> {
+    if filters.0.is_empty() {
         return crate::images::prune(engine, all);
     }
     let used: Vec<_> = crate::list::all(engine)?.into_iter().map(|container| container.record.image_id).collect();
     let before = engine.store().disk_usage()?.total;
     let mut removed = Vec::new();
-    for image in engine.store().list()? {
+    // What is damaged has no labels and no age that could be asked for.
+    for image in engine.store().listing()?.images {
         let config = &image.config;
         let is_wanted = all || image.tags().next().is_none();
         if !is_wanted || used.contains(&image.id) || !filters.matches(config.created, &config.config.labels) {
@@ -108,8 +91,13 @@ pub fn images(engine: &Engine, all: bool, filters: &Filters) -> Result<(Vec<Remo
             }
         }
     }
+    let is_swept = match engine.store().remove_unused(&|| crate::images::users(engine)) {
+        // Another image is damaged, so nobody knows what is its; that is not for others to end.
+        Err(image::Error::Invalid { .. }) => true,
+        swept => swept?.is_some(),
+    };
     let after = engine.store().disk_usage()?.total;
-    Ok((removed, before.saturating_sub(after)))
+    Ok(Pruned { removed, freed: before.saturating_sub(after), is_swept })
 }
 
 #[cfg(test)]

@@ -43,6 +43,16 @@ pub enum Removed {
     Deleted(Digest),
 }
 
+/// What a prune has done.
+#[derive(Debug)]
+pub struct Pruned {
+    pub removed: Vec<Removed>,
+    /// Bytes on the disk.
+    pub freed: u64,
+    /// False while others bring images in: what was removed then goes from the disk at a later sweep.
+    pub is_swept: bool,
+}
+
 /// What has left the store but still takes room on the disk, since a large file takes the kernel some 100 ms to delete.
 /// Should it be dropped, or its holder killed, the next pull deletes it first.
 #[must_use]
@@ -90,9 +100,10 @@ impl Store {
     }
 
     /// Removes images without a tag, or with `all` every one that no container needs, and leftovers (also of
-    /// interrupted downloads, which a removal leaves alone). Returns what went and how many bytes on the disk that freed.
-    pub fn prune(&self, all: bool, users: Users<'_>) -> Result<(Vec<Removed>, u64)> {
+    /// interrupted downloads, which a removal leaves alone).
+    pub fn prune(&self, all: bool, users: Users<'_>) -> Result<Pruned> {
         let lock = self.try_lock_exclusive()?;
+        let is_swept = lock.is_some();
         let users = users()?;
         let removed = self.update(|entries| {
             let used = |e: &Entry| users.iter().any(|user| user.image == e.id);
@@ -104,16 +115,17 @@ impl Store {
         })?;
         let (freed, remains) = self.sweep(lock, &users)?;
         remains.delete();
-        Ok((removed, freed + partial::remove_abandoned(&self.partial_path())?))
+        let freed = freed + partial::remove_abandoned(&self.partial_path())?;
+        Ok(Pruned { removed, freed, is_swept })
     }
 
-    /// Removes what neither an image nor a container needs, unless somebody is at work. Returns the bytes that this
+    /// Removes what neither an image nor a container needs; `None` while somebody is at work. Returns the bytes that this
     /// frees on the disk.
-    pub fn remove_unused(&self, users: Users<'_>) -> Result<u64> {
-        let lock = self.try_lock_exclusive()?;
-        let (freed, remains) = self.sweep(lock, &users()?)?;
+    pub fn remove_unused(&self, users: Users<'_>) -> Result<Option<u64>> {
+        let Some(lock) = self.try_lock_exclusive()? else { return Ok(None) };
+        let (freed, remains) = self.sweep(Some(lock), &users()?)?;
         remains.delete();
-        Ok(freed)
+        Ok(Some(freed))
     }
 
     /// Removes what neither the index nor a container needs; returns the bytes that this frees, some of them when the

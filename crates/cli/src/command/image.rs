@@ -8,7 +8,7 @@ use crate::globals::Place;
 use crate::output;
 use crate::output::size;
 use engine::Engine;
-use engine::images::Removed;
+use engine::images::{Pruned, Removed};
 use engine::prune::Filters;
 use image::Image;
 use spec::{Digest, Reference};
@@ -26,8 +26,16 @@ pub fn prune(place: &Place, parsed: Parsed) -> Outcome {
         return Ok(0);
     }
     let engine = place.engine()?;
-    let (removed, freed) = engine::prune::images(&engine, asked.all, &filters)?;
-    output::print(&prune::report("Images", &lines(&removed), freed))
+    let pruned = engine::prune::images(&engine, asked.all, &filters)?;
+    complain_of_others(&pruned);
+    output::print(&prune::report("Images", &lines(&pruned.removed), pruned.freed))
+}
+
+/// Why nothing came free.
+pub fn complain_of_others(pruned: &Pruned) {
+    if !pruned.is_swept {
+        output::complain("others are bringing images in: what is not needed any more goes from the disk at the next prune");
+    }
 }
 
 /// What was removed, in docker's words for prunes.

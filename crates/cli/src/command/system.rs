@@ -168,8 +168,9 @@ pub fn prune(place: &Place, parsed: Parsed) -> Outcome {
         text.push_str(&prune::deleted("Volumes", &pruned.names));
         freed = freed.saturating_add(pruned.reclaimed_bytes);
     }
-    let (images, bytes) = engine::prune::images(&engine, asked.all, &filters)?;
-    text.push_str(&prune::report("Images", &image::lines(&images), freed.saturating_add(bytes)));
+    let images = engine::prune::images(&engine, asked.all, &filters)?;
+    image::complain_of_others(&images);
+    text.push_str(&prune::report("Images", &image::lines(&images.removed), freed.saturating_add(images.freed)));
     output::print(&text)
 }
 

@@ -29,7 +29,7 @@ pub fn check(engine: &Engine, progress: Progress<'_>) -> Result<Report> {
 
 /// Removes what the check has found unused, unless somebody is at work; the bytes on the disk that this frees.
 pub fn remove_unused(engine: &Engine) -> Result<u64> {
-    Ok(engine.store().remove_unused(&|| super::users(engine))?)
+    Ok(engine.store().remove_unused(&|| super::users(engine))?.unwrap_or(0))
 }
 
 /// Brings the damaged parts of each image anew, and gives what the store is like then. The layers of running containers

@@ -1,7 +1,7 @@
 //! Docker's filters over images: `dangling label before since reference until`.
 
-use crate::error::{Error, Result};
-use crate::filter::{Label, boolean, moment};
+use crate::error::Result;
+use crate::filter::{self, Common, boolean};
 use image::{Image, Store};
 use spec::{Reference, Timestamp};
 
@@ -9,11 +9,10 @@ use spec::{Reference, Timestamp};
 #[derive(Debug, Clone, Default)]
 pub struct Filters {
     dangling: Option<bool>,
-    labels: Vec<Label>,
+    common: Common,
     references: Vec<String>,
     before: Option<String>,
     since: Option<String>,
-    until: Option<Timestamp>,
 }
 
 /// `before` and `since` with their images looked up.
@@ -27,18 +26,14 @@ impl Filters {
     pub fn parse(filters: &[String]) -> Result<Filters> {
         let mut parsed = Filters::default();
         for filter in filters {
-            let (key, value) = filter
-                .split_once('=')
-                .ok_or_else(|| Error::Invalid(format!("bad format of filter \"{filter}\" (expected name=value)")))?;
-            let invalid = || Error::Invalid(format!("invalid filter '{key}={value}'"));
-            match key.trim().to_ascii_lowercase().as_str() {
-                "dangling" => parsed.dangling = Some(boolean(value).ok_or_else(invalid)?),
-                "label" => parsed.labels.push(Label::parse(value)),
+            let (key, value) = filter::split(filter)?;
+            match key.as_str() {
+                "dangling" => parsed.dangling = Some(boolean(value).ok_or_else(|| filter::invalid(&key, value))?),
+                "label" | "until" => parsed.common.add(&key, value)?,
                 "reference" => parsed.references.push(value.to_owned()),
                 "before" => parsed.before = Some(value.to_owned()),
                 "since" => parsed.since = Some(value.to_owned()),
-                "until" => parsed.until = Some(moment(value, Timestamp::now()).ok_or_else(invalid)?),
-                key => return Err(Error::Invalid(format!("invalid filter '{key}'"))),
+                key => return Err(filter::unknown(key)),
             }
         }
         Ok(parsed)
@@ -75,11 +70,10 @@ impl Filters {
         let own = created(image);
         let labels = &image.config.config.labels;
         self.dangling.is_none_or(|dangling| dangling == (image.tags().next().is_none()))
-            && self.labels.iter().all(|label| label.is_among(labels))
+            && self.common.matches(image.config.created, labels)
             && (self.references.is_empty() || image.names.iter().any(|name| self.refers_to(name)))
             && bounds.before.is_none_or(|time| own < time)
             && bounds.since.is_none_or(|time| own > time)
-            && self.until.is_none_or(|time| own < time)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Docker's filters over volumes: `dangling driver label label! name`, and `all` for prune.
 
 use super::Volume;
-use crate::error::{Error, Result};
-use crate::filter::{Label, boolean};
+use crate::error::Result;
+use crate::filter::{self, Common, boolean};
 use crate::name_pattern::NamePattern;
 
 /// `key=value`: values of one key are alternatives, labels and keys must all hold.
@@ -10,9 +10,7 @@ use crate::name_pattern::NamePattern;
 pub struct Filters {
     names: Vec<NamePattern>,
     drivers: Vec<String>,
-    labels: Vec<Label>,
-    /// `label!=…`
-    labels_missing: Vec<Label>,
+    common: Common,
     dangling: Option<bool>,
     all: bool,
 }
@@ -21,19 +19,15 @@ impl Filters {
     pub fn parse(filters: &[String]) -> Result<Filters> {
         let mut parsed = Filters::default();
         for filter in filters {
-            let (key, value) = filter
-                .split_once('=')
-                .ok_or_else(|| Error::Invalid(format!("bad format of filter \"{filter}\" (expected name=value)")))?;
-            let invalid = || Error::Invalid(format!("invalid filter '{key}={value}'"));
-            // `label!=x` arrives as the key `label!`.
-            match key.trim().to_ascii_lowercase().as_str() {
+            let (key, value) = filter::split(filter)?;
+            let invalid = || filter::invalid(&key, value);
+            match key.as_str() {
                 "name" => parsed.names.push(NamePattern::parse(value)?),
                 "driver" => parsed.drivers.push(value.to_owned()),
-                "label" => parsed.labels.push(Label::parse(value)),
-                "label!" => parsed.labels_missing.push(Label::parse(value)),
+                "label" | "label!" => parsed.common.add(&key, value)?,
                 "dangling" => parsed.dangling = Some(boolean(value).ok_or_else(invalid)?),
                 "all" => parsed.all = boolean(value).ok_or_else(invalid)?,
-                key => return Err(Error::Invalid(format!("invalid filter '{key}'"))),
+                key => return Err(filter::unknown(key)),
             }
         }
         Ok(parsed)
@@ -48,8 +42,7 @@ impl Filters {
     pub(super) fn matches(&self, volume: &Volume) -> bool {
         (self.names.is_empty() || self.names.iter().any(|name| name.matches(&volume.name)))
             && (self.drivers.is_empty() || self.drivers.contains(&volume.driver))
-            && self.labels.iter().all(|label| label.is_among(&volume.labels))
-            && !self.labels_missing.iter().any(|label| label.is_among(&volume.labels))
+            && self.common.matches(Some(volume.created), &volume.labels)
     }
 
     pub(super) fn matches_use(&self, is_used: impl FnOnce() -> Result<bool>) -> Result<bool> {

@@ -178,11 +178,12 @@ fn prune() {
     // That is all that a newer pull of its tag leaves it.
     let digest = name_digest(&store, &old, "a");
     let used = add_image(&store, "used", &[("x", b"333")], &[]);
-    let (removed, freed) = store.prune(false, NOBODY).unwrap();
+    let Pruned { removed, freed, is_swept } = store.prune(false, NOBODY).unwrap();
+    assert!(is_swept);
     assert_eq!(removed, [Removed::Untagged(digest.familiar()), Removed::Deleted(old.id)]);
     assert!(freed > 0);
     let users = user(&used, false);
-    let (removed, _) = store.prune(true, &move || Ok(vec![users.clone()])).unwrap();
+    let removed = store.prune(true, &move || Ok(vec![users.clone()])).unwrap().removed;
     assert_eq!(shown(&removed), ["Untagged: a:latest".to_owned(), format!("Deleted: {}", new.id.short())]);
     assert_eq!(store.list().unwrap().len(), 1);
 }
