@@ -69,7 +69,9 @@ impl fmt::Display for Error {
             }
             Error::Stream(error) => error.fmt(f),
             Error::Io(error) if error.errno == Errno::NOSPC || error.errno == Errno::DQUOT => {
-                write!(f, "{error}; the disk is full: remove images or containers, or use another disk with --root")
+                let remedy = "remove images or containers, also interrupted downloads (`brig image prune`), \
+                              or use another disk with --root";
+                write!(f, "{error}; the disk is full: {remedy}")
             }
             Error::Io(error) => error.fmt(f),
         }

@@ -151,7 +151,9 @@ impl<R: Read> Read for Followed<'_, R> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let count = self.rest.read(buffer)?;
-        io::Write::write_all(file, &buffer[..count])?;
+        // With its name: a full disk is told as ours, and not as the registry's.
+        io::Write::write_all(file, &buffer[..count])
+            .map_err(|error| io::Error::other(Error::io("write", &self.partial.path)(error)))?;
         Ok(count)
     }
 }

@@ -206,7 +206,7 @@ impl Read for Tee<'_> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
                     let copy = io::Error::new(error.kind(), error.to_string());
-                    self.error = Some(Error::Stream(error));
+                    self.error = Some(Error::stream(error));
                     return Err(copy);
                 }
                 Ok(count) => break count,
