@@ -39,7 +39,7 @@ pub enum Content {
 pub enum Signer {
     /// Position among the keys.
     Key(usize),
-    /// Position among the identities, and the subject found.
+    /// Position among the identities.
     Identity(usize),
 }
 
