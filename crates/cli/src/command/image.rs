@@ -34,7 +34,9 @@ pub fn prune(place: &Place, parsed: Parsed) -> Outcome {
 /// Why nothing came free.
 pub fn complain_of_others(pruned: &Pruned) {
     if !pruned.is_swept {
-        output::complain("others are bringing images in: what is not needed any more goes from the disk at the next prune");
+        output::complain(
+            "others are bringing images in: what is not needed any more goes from the disk at the next prune",
+        );
     }
 }
 
