@@ -152,6 +152,9 @@ fn where_docker_forwards_nothing_its_chain_for_users_lets_containers_through() {
     nft(DOCKERS);
     let _server = scene.outside.answer(80);
     let goes_out = || scene.web.ask_once(Protocol::Tcp, "192.0.2.2:80").as_deref() == Some("192.0.2.1");
+    for line in ["port --who web", "network reload"] {
+        scene.host.run(line).expect(0).says("ip filter FORWARD drops").says("DOCKER-USER");
+    }
     for direction in ["-i", "-o"] {
         tool("iptables-nft", &["-I", "DOCKER-USER", direction, "brig+", "-j", "ACCEPT"]);
     }

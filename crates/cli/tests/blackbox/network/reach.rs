@@ -12,7 +12,8 @@ const BOTH: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
 type Row = (&'static str, &'static str, &'static str);
 
 /// On `lab`, 10.9.0.0/24 and fd00:9::/64, `web` publishes its port 80; `peer` is there too. `far` is on `other` (8),
-/// `inner` and `second` on `closed` (7), which is internal, `plain` on the default network. The host is 192.0.2.1 and
+/// `inner` and `second` on `closed` (7), which is internal, `alone` and `lone` on `apart` (6), whose containers are kept from
+/// each other, `plain` on the default network. The host is 192.0.2.1 and
 /// 2001:db8::1 to `outside`, which routes the containers' networks through it.
 const ROWS: &[Row] = &[
     // Without a port that is published: by the container's own address.
@@ -24,6 +25,10 @@ const ROWS: &[Row] = &[
     ("second", "[fd00:7::2]:80", "fd00:7::3"),
     ("web", "127.0.0.1:80", "127.0.0.1"),
     ("web", "10.9.0.2:80", "10.9.0.2"),
+    ("host", "10.6.0.2:80", "10.6.0.1"),
+    ("lone", "10.6.0.2:80", ""),
+    ("lone", "[fd00:6::2]:80", ""),
+    ("lone", "192.0.2.2:80", "192.0.2.1"),
     ("far", "10.9.0.2:80", ""),
     ("far", "[fd00:9::2]:80", ""),
     ("plain", "10.9.0.2:80", ""),
@@ -41,6 +46,8 @@ const ROWS: &[Row] = &[
     ("host", "192.0.2.1:8080", "192.0.2.1"),
     ("host", "[2001:db8::1]:8080", "2001:db8::1"),
     ("host", "127.0.0.1:8080", "10.9.0.1"),
+    // No translation from ::1 in the kernel.
+    ("host", "[::1]:8080", ""),
     ("far", "192.0.2.1:8080", "10.9.0.1"),
     ("far", "[2001:db8::1]:8080", "fd00:9::1"),
     ("plain", "192.0.2.1:8080", "10.9.0.1"),
@@ -84,7 +91,9 @@ impl Land {
         let outside = Place::new();
         let (here, there) = (["192.0.2.1/24", "2001:db8::1/64"], ["192.0.2.2/24", "2001:db8::2/64"]);
         host.place().cable("lan", &here, &outside, &there);
-        for (name, number, flags) in [("lab", 9, ""), ("other", 8, ""), ("closed", 7, "--internal")] {
+        for (name, number, flags) in
+            [("lab", 9, ""), ("other", 8, ""), ("closed", 7, "--internal"), ("apart", 6, "--isolate")]
+        {
             host.ok(&format!(
                 "network create --subnet 10.{number}.0.0/24 --ipv6 --subnet fd00:{number}::/64 {flags} {name}"
             ));
@@ -100,6 +109,8 @@ impl Land {
             ("far", "--network other".to_owned()),
             ("inner", "--network closed".to_owned()),
             ("second", "--network closed".to_owned()),
+            ("alone", "--network apart".to_owned()),
+            ("lone", "--network apart".to_owned()),
             ("plain", String::new()),
         ] {
             places.push((name, host.idle(name, &flags)));
@@ -115,7 +126,7 @@ impl Land {
 #[test]
 fn who_reaches_whom_and_as_whom() {
     let land = Land::new();
-    let mut servers: Vec<_> = ["web", "inner", "outside"].map(|name| land.place(name).answer(80)).into();
+    let mut servers: Vec<_> = ["web", "inner", "alone", "outside"].map(|name| land.place(name).answer(80)).into();
     servers.push(land.place("host").answer(81));
     let mut wrong = Vec::new();
     let (yes, no): (Vec<&Row>, Vec<&Row>) = ROWS.iter().partition(|row| !row.2.is_empty());
