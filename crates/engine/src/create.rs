@@ -19,14 +19,14 @@ use std::path::{Path, PathBuf};
 
 /// Makes a container of an image that is in the store. `Ok` means that it can be started; on an
 /// error nothing is left.
-pub fn create(engine: &Engine, options: Options) -> Result<Container> {
+pub fn create(engine: &Engine, mut options: Options) -> Result<Container> {
     let lease = engine.store().use_images()?; // no image is removed under our hands
     let image = engine.store().resolve(&options.image)?;
     engine.store().note_use(&image);
     validate::options(&options)?;
     let runtime = runtime(&options)?;
     let process = resolve::process(&options, &image.config)?;
-    check_networks(engine, &options)?;
+    check_networks(engine, &mut options)?;
     let id = new_id()?;
 
     let record = Record {
@@ -69,10 +69,10 @@ pub fn create(engine: &Engine, options: Options) -> Result<Container> {
     Ok(container)
 }
 
-/// Networks and containers that are named must be there.
-fn check_networks(engine: &Engine, options: &Options) -> Result<()> {
+/// Networks and containers that are named must be there; networks are put on record by their names.
+fn check_networks(engine: &Engine, options: &mut Options) -> Result<()> {
     let mut ids = Vec::new();
-    for attachment in &options.networking.attachments {
+    for attachment in &mut options.networking.attachments {
         let network = network::find(engine, &attachment.network)?;
         if matches!(network.driver, network::Driver::Host | network::Driver::Null) {
             return Err(Error::Invalid(format!(
@@ -84,6 +84,8 @@ fn check_networks(engine: &Engine, options: &Options) -> Result<()> {
             return Err(Error::Invalid(format!("network {} is given twice", network.name)));
         }
         ids.push(network.id);
+        // Typed by a part of its id perhaps; on record it has its name.
+        attachment.network = network.name;
     }
     for link in &options.networking.links {
         Container::find(engine, link.split(':').next().unwrap_or_default())?;

@@ -71,7 +71,11 @@ fn hosts(engine: &Engine, record: &Record, connected: &[(net::Network, net::Endp
     host_names(options, connected, &mut text);
     // With a resolver it knows them, and follows their addresses.
     for link in options.networking.links.iter().filter(|_| !has_resolver(record)) {
-        link_line(engine, link, &mut text)?;
+        match link_line(engine, link, &mut text) {
+            // Later on the other one may well have stopped.
+            Err(error) if connected.is_empty() => return Err(error),
+            _ => {}
+        }
     }
     match options.namespaces.network {
         Network::Host => {}

@@ -42,7 +42,7 @@ pub fn all(engine: &Engine) -> Result<Vec<Network>> {
     Ok(networks)
 }
 
-/// `Conflict` while a container that runs is on it, or one that does not run would start there.
+/// `Conflict` while a container that runs is on it.
 pub fn remove(engine: &Engine, name: &str) -> Result<Network> {
     let network = find(engine, name)?;
     sweep(engine, &network)?;

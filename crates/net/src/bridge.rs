@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::network::Network;
+use crate::ports::Published;
 use kernel::Context;
 use kernel::netlink::{Batch, Bridge, Link, Socket};
 use kernel::sysctl;
@@ -63,7 +64,7 @@ pub fn find(socket: &Socket, network: &Network) -> Result<Option<Link>> {
 }
 
 /// By which a bridge is known to be ours: locally administered, so never a card's, and from the network's id.
-fn mac(network: &Network) -> [u8; 6] {
+pub(crate) fn mac(network: &Network) -> [u8; 6] {
     let byte = |at: usize| network.id.get(at..at + 2).and_then(|two| u8::from_str_radix(two, 16).ok()).unwrap_or(0);
     [0x02, 0x42, byte(0), byte(2), byte(4), byte(6)]
 }
@@ -85,11 +86,9 @@ fn parameters(network: &Network) -> Result<()> {
     let has_ipv6 = network.pool(true).is_some();
     if !network.internal {
         switch_on(&proc, "net/ipv4/ip_forward")?;
-        // For connections from this machine to a published port at 127.0.0.1. Packets from outside with such an address
-        // are dropped before anything else by the firewall's first chain.
-        sysctl::write(&proc, &format!("net/ipv4/conf/{interface}/route_localnet"), "1")?;
-        if has_ipv6 {
-            switch_on(&proc, "net/ipv6/conf/all/forwarding")?;
+        if has_ipv6 && is_off("net/ipv6/conf/all/forwarding") {
+            keep_routers(&proc)?;
+            sysctl::write(&proc, "net/ipv6/conf/all/forwarding", "1")?;
         }
     }
     if Path::new("/proc/sys/net/ipv6").exists() {
@@ -99,10 +98,35 @@ fn parameters(network: &Network) -> Result<()> {
     Ok(())
 }
 
+/// Lets this machine reach ports that are published at its 127.0.0.1. Only where there are some: packets with such an
+/// address that come by another interface are dropped by the firewall's first chain, and that may be flushed.
+pub fn open_to_loopback(network: &Network, published: &[Published]) -> Result<()> {
+    let reaches = |address: IpAddr| address.is_ipv4() && (address.is_loopback() || address.is_unspecified());
+    if !published.iter().any(|one| reaches(one.host_address)) {
+        return Ok(());
+    }
+    let proc = File::open("/proc").during_at("open", "/proc")?;
+    switch_on(&proc, &format!("net/ipv4/conf/{}/route_localnet", network.interface))
+}
+
+/// The machine follows the routers that it has followed, also when it forwards (accept_ra of ip-sysctl).
+fn keep_routers(proc: &File) -> Result<()> {
+    for interface in std::fs::read_dir("/proc/sys/net/ipv6/conf").into_iter().flatten().flatten() {
+        let now = std::fs::read_to_string(interface.path().join("accept_ra")).unwrap_or_default();
+        if let (true, Some(name)) = (now.trim() == "1", interface.file_name().to_str()) {
+            sysctl::write(proc, &format!("net/ipv6/conf/{name}/accept_ra"), "2")?;
+        }
+    }
+    Ok(())
+}
+
+fn is_off(path: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/sys/{path}")).is_ok_and(|now| now.trim() == "0")
+}
+
 /// Not written when it is on already: writing touches every interface.
 fn switch_on(proc: &File, path: &str) -> Result<()> {
-    let now = std::fs::read_to_string(format!("/proc/sys/{path}")).unwrap_or_default();
-    if now.trim() == "0" {
+    if is_off(path) {
         sysctl::write(proc, path, "1")?;
     }
     Ok(())

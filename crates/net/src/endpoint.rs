@@ -8,7 +8,7 @@ use crate::bridge::{self, needs_kernel};
 use crate::error::{Error, Result};
 use crate::file;
 use crate::firewall::{self, Session};
-use crate::network::{Driver, Network};
+use crate::network::{self, Driver, Network};
 use crate::places::Places;
 use crate::ports::{self, Publish, Published, Reservations};
 use kernel::lock::Lock;
@@ -92,6 +92,8 @@ fn make(
     network: &Network,
     request: &Request<'_>,
 ) -> Result<(Endpoint, Reservations)> {
+    // Until our record is there, which keeps it from being removed.
+    let held = network::hold(places, network)?;
     let host = Socket::route()?;
     let parent = match network.driver {
         Driver::Bridge => bridge::ensure(&host, network)?,
@@ -122,12 +124,14 @@ fn make(
     // Nobody replaces all rules between our file, which tells them about us, and our own elements.
     let lock = Lock::shared(&places.firewall_lock())?;
     file::write(&places.endpoint(&network.id, request.container), &endpoint)?;
+    drop(held);
     match network.driver {
         Driver::Bridge => make_veth(&host, network, request, &endpoint, parent)?,
         _ => make_virtual(&host, network, request, &endpoint, parent)?,
     }
     configure(network, request, &endpoint)?;
     if network.driver == Driver::Bridge {
+        bridge::open_to_loopback(network, &endpoint.published)?;
         if !firewall::add(session, places, network, &endpoint)? {
             drop(lock);
             firewall::rebuild(session, places)?;
@@ -143,11 +147,12 @@ pub fn detach(session: &Session, places: &Places, network: &str, container: &str
     let path = places.endpoint(network, container);
     let endpoint = file::read::<Endpoint>(&path).ok().flatten();
     if let Some(endpoint) = &endpoint {
+        // The interface first: somebody may share the namespace and live on, and must not send unguarded.
+        remove_link(endpoint)?;
         if !endpoint.port.is_empty() {
             let _lock = Lock::shared(&places.firewall_lock())?;
             firewall::remove(session, places, endpoint)?;
         }
-        remove_link(endpoint)?;
     }
     // Addresses last: nobody is given one that still works for somebody else.
     remove_record(places, &path)?;
@@ -405,6 +410,7 @@ pub fn make_default_route(network: &Network, endpoint: &Endpoint, namespace: Bor
 /// Puts `endpoint` on record with ports that are reserved already, and has packets sent there.
 pub fn publish(session: &Session, places: &Places, network: &Network, endpoint: &Endpoint) -> Result<()> {
     let lock = Lock::shared(&places.firewall_lock())?;
+    bridge::open_to_loopback(network, &endpoint.published)?;
     if !change(places, &endpoint.network, &endpoint.container, |record| record.clone_from(endpoint))? {
         return Err(Error::NotFound(format!(
             "container {} is not on network {}",

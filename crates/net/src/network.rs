@@ -266,6 +266,15 @@ fn create_unless_there(places: &Places, request: Request) -> Result<(Network, bo
     Ok((network, true))
 }
 
+/// Keeps a network from being removed while it is held. `NotFound` when it is gone.
+pub(crate) fn hold(places: &Places, network: &Network) -> Result<Lock> {
+    let lock = Lock::shared(&places.definitions().join(".lock"))?;
+    match places.definitions().join(format!("{}.json", network.name)).exists() {
+        true => Ok(lock),
+        false => Err(Error::NotFound(format!("network {} not found", network.name))),
+    }
+}
+
 /// Makes of bridges and rules again what somebody has changed or removed.
 pub fn restore(places: &Places) -> Result<()> {
     let host = Socket::route()?;
@@ -295,10 +304,11 @@ pub fn remove(places: &Places, name: &str) -> Result<Network> {
             user.container.get(..12).unwrap_or_default()
         )));
     }
-    // The definition first: nobody finds the network any more, and what is left of a kill is a bridge without a use.
+    // The definition when there is no bridge left that nobody would know: killed before, the same command ends it.
+    let had_bridge = network.driver == Driver::Bridge && bridge::remove(&network)?;
     let path = places.definitions().join(format!("{}.json", network.name));
     std::fs::remove_file(&path).during_at("remove", &path)?;
-    if network.driver == Driver::Bridge && bridge::remove(&network)? {
+    if had_bridge {
         firewall::rebuild(&firewall::Session::default(), places)?;
     }
     let live = places.of_network(&network.id);
@@ -478,6 +488,33 @@ mod tests {
             assert!(matches!(find(&places, "one"), Err(Error::NotFound(_))));
             assert!(remove(&places, "bridge").is_err() && remove(&places, "host").is_err());
         });
+    }
+
+    #[test]
+    fn places_of_addresses() {
+        let pool = |subnet: &str, range: &str| Pool {
+            subnet: subnet.parse().unwrap(),
+            gateway: None,
+            range: range.parse().ok(),
+            auxiliary: BTreeMap::new(),
+        };
+        for (pool, first, last) in [
+            (pool("10.9.0.0/24", ""), "10.9.0.1", "10.9.0.254"),
+            (pool("10.9.0.0/24", "10.9.0.128/25"), "10.9.0.128", "10.9.0.254"),
+            (pool("10.9.0.0/24", "10.9.0.0/30"), "10.9.0.1", "10.9.0.3"),
+            (pool("10.0.0.0/8", "10.200.0.0/16"), "10.200.0.0", "10.200.255.255"),
+            (pool("fd00:9::/124", "fd00:9::8/125"), "fd00:9::8", "fd00:9::e"),
+            (pool("fd00:9::/64", ""), "fd00:9::1", "fd00:9::1:0"),
+            (pool("::/0", ""), "::1", "::1:0"),
+        ] {
+            let places = pool.places();
+            let ends = [*places.start(), *places.end()].map(|place| pool.address(place).to_string());
+            assert_eq!(ends, [first, last], "{pool:?}");
+            for address in [first, last].map(|text| text.parse().unwrap()) {
+                assert_eq!(pool.place(address).map(|place| pool.address(place)), Some(address));
+            }
+        }
+        assert_eq!(pool("10.0.0.0/8", "10.200.0.0/16").place("10.0.0.9".parse().unwrap()), None);
     }
 
     #[test]

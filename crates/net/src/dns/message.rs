@@ -15,6 +15,9 @@ const ANSWERS_MAX: usize = 8;
 /// Seconds; short, because containers come and go.
 const TTL: u32 = 5;
 const RCODE_SERVER_FAILURE: u8 = 2;
+const RCODE_NOT_IMPLEMENTED: u8 = 4;
+/// Transfers of whole zones (RFC 1995, RFC 5936).
+const TYPES_OF_TRANSFERS: [u16; 2] = [251, 252];
 
 /// A query that can be understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +102,11 @@ impl Question {
         bytes
     }
 
+    /// It leaves by the host, as if the host had asked: only what every client of a resolver asks.
+    pub fn may_be_sent_on(&self) -> bool {
+        !TYPES_OF_TRANSFERS.contains(&self.kind)
+    }
+
     pub fn failure(&self) -> Vec<u8> {
         self.header(RCODE_SERVER_FAILURE, 0)
     }
@@ -135,6 +143,19 @@ fn record(bytes: &mut Vec<u8>, kind: u16, data: &[u8]) {
     bytes.extend(TTL.to_be_bytes());
     bytes.extend((data.len() as u16).to_be_bytes());
     bytes.extend(data);
+}
+
+/// For what is no question that we send on: another operation, several questions or none, another class. `None` for an
+/// answer, or bytes that are nothing.
+pub fn refusal(query: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = query.get(..HEADER_BYTES)?.to_vec();
+    if bytes[2] & 0x80 != 0 {
+        return None;
+    }
+    bytes[2] |= 0x80;
+    bytes[3] = RCODE_NOT_IMPLEMENTED;
+    bytes[4..].fill(0);
+    Some(bytes)
 }
 
 /// Whether `answer` can be the answer to `query`: the same number, and a response.

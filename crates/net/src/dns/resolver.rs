@@ -4,7 +4,7 @@
 
 use super::ADDRESS;
 use super::configuration::Configuration;
-use super::message::{Question, answers};
+use super::message::{Question, answers, refusal};
 use super::names::Names;
 use super::tcp;
 use crate::error::Result;
@@ -27,6 +27,8 @@ const PENDING_MAX: usize = 128;
 const CLIENTS_MAX: usize = 32;
 /// Datagrams in one go: others want their turn too.
 const DATAGRAMS_MAX: usize = 64;
+/// The number by which a client knows the answer again.
+const NUMBER_BYTES: usize = 2;
 /// EDNS lets answers be this large.
 const MESSAGE_BYTES: usize = 4096;
 
@@ -101,17 +103,20 @@ impl Resolver {
     }
 
     fn take_question(&mut self, query: &[u8], client: SocketAddr) {
-        let question = Question::parse(query);
-        if let Some(answer) = question.as_ref().and_then(|question| self.names.answer(question)) {
+        let Some(question) = Question::parse(query) else {
+            let _ = refusal(query).map(|refusal| self.udp.send_to(&refusal, client));
+            return;
+        };
+        if let Some(answer) = self.names.answer(&question) {
             let _ = self.udp.send_to(&answer, client);
             return;
         }
-        // Asked again: the server that was asked is slow or gone.
-        let before = self.pending.iter().position(|one| one.client == client && one.query == query);
-        let server = before.and_then(|at| self.pending.remove(at)).map_or(0, |one| one.server + 1);
-        if !self.send_on(query, client, server)
-            && let Some(question) = question
-        {
+        // Asked again, perhaps from another socket by another number: the server that was asked is slow or gone.
+        let is_same = |one: &Pending| one.query.get(NUMBER_BYTES..) == query.get(NUMBER_BYTES..);
+        let before = self.pending.iter().rposition(is_same);
+        let server = before.and_then(|at| self.pending.get(at)).map_or(0, |one| one.server + 1);
+        self.pending.retain(|one| one.client != client || one.query != query);
+        if !question.may_be_sent_on() || !self.send_on(query, client, server) {
             let _ = self.udp.send_to(&question.failure(), client);
         }
     }

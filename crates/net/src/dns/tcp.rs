@@ -1,7 +1,7 @@
 //! Questions over TCP: two bytes of length before each message (RFC 1035, 4.2.2). One question at a time; one that is not
 //! ours goes to a server over a connection of its own, and the answer comes back as it is.
 
-use super::message::Question;
+use super::message::{Question, refusal};
 use super::names::Names;
 use kernel::epoll::{Epoll, Interest};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
@@ -74,20 +74,30 @@ impl Client {
         while self.upstream.is_none()
             && let Some(query) = take_message(&mut self.incoming)
         {
-            let question = Question::parse(&query);
-            match question.as_ref().and_then(|question| names.answer(question)) {
-                Some(answer) => put_message(&mut self.outgoing, &answer),
-                None => match (self.send_on(query, servers, 0, epoll), question) {
-                    (Some(upstream), _) => self.upstream = Some(upstream),
-                    (None, Some(question)) => put_message(&mut self.outgoing, &question.failure()),
-                    (None, None) => return Ok(false),
-                },
+            let Some(question) = Question::parse(&query) else {
+                let Some(refusal) = refusal(&query) else { return Ok(false) };
+                put_message(&mut self.outgoing, &refusal);
+                continue;
+            };
+            if let Some(answer) = names.answer(&question) {
+                put_message(&mut self.outgoing, &answer);
+                continue;
+            }
+            let upstream = question.may_be_sent_on().then(|| self.send_on(query, servers, 0, epoll)).flatten();
+            match upstream {
+                Some(upstream) => self.upstream = Some(upstream),
+                None => put_message(&mut self.outgoing, &question.failure()),
             }
         }
         send(&mut self.stream, &mut self.outgoing)?;
-        let interest = if self.outgoing.is_empty() { Interest::IN } else { Interest::IN | Interest::OUT };
+        // One that has sent all its questions still waits for answers.
+        let mut interest = if open { Interest::IN } else { Interest::empty() };
+        if !self.outgoing.is_empty() {
+            interest |= Interest::OUT;
+        }
         modify(epoll.modify(&self.stream, self.token, interest))?;
-        Ok(open && self.incoming.len() <= BYTES_MAX)
+        let waits = self.upstream.is_some() || !self.outgoing.is_empty();
+        Ok((open || waits) && self.incoming.len() <= BYTES_MAX)
     }
 
     /// Asks the first of the servers from number `first` on that can be asked.

@@ -166,6 +166,12 @@ fn containers_find_each_other_and_the_rest_is_sent_on() {
         assert!(ends_with(&ask(&inside, &mut resolver, &query("late", TYPE_A)), &late.ipv4.unwrap().octets()));
         crate::endpoint::detach(&Session::default(), &places, &network.id, &late.container).unwrap();
         assert!(ends_with(&ask(&inside, &mut resolver, &query("late", TYPE_A)), &[192, 0, 2, 9]));
+        // What is not a plain question stays here.
+        let mut update = query("example.org", TYPE_A);
+        update[2] |= 5 << 3;
+        assert_eq!(ask(&inside, &mut resolver, &update)[2..4], [0xa9, 4]);
+        let transfer = query("example.org", 252);
+        assert_eq!(ask(&inside, &mut resolver, &transfer)[3] & 0xf, 2);
         // TCP, two questions over one connection, one of ours and one for outside.
         let mut stream = within(&inside, || Ok(TcpStream::connect((ADDRESS, 53)).unwrap())).unwrap();
         stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();

@@ -57,6 +57,21 @@ impl Host {
         create(&self.places, request).unwrap()
     }
 
+    fn request<'a>(&self, namespace: &'a OwnedFd, container: &'a str) -> Request<'a> {
+        Request {
+            container,
+            name: "x",
+            names: Vec::new(),
+            namespace: namespace.as_fd(),
+            interface: "eth0",
+            ipv4: None,
+            ipv6: None,
+            mac: None,
+            is_default_route: true,
+            publish: &[],
+        }
+    }
+
     fn join(
         &self,
         network: &Network,
@@ -64,18 +79,9 @@ impl Host {
         publish: &[Publish],
     ) -> (OwnedFd, Endpoint, crate::ports::Reservations) {
         let namespace = container();
-        let request = Request {
-            container: &format!("{number:02x}").repeat(32),
-            name: &format!("c{number}"),
-            names: vec![format!("c{number}")],
-            namespace: namespace.as_fd(),
-            interface: "eth0",
-            ipv4: None,
-            ipv6: None,
-            mac: None,
-            is_default_route: true,
-            publish,
-        };
+        let (container, name) = (format!("{number:02x}").repeat(32), format!("c{number}"));
+        let request =
+            Request { name: &name, names: vec![name.clone()], publish, ..self.request(&namespace, &container) };
         let (endpoint, held) = attach(&Session::default(), &self.places, network, &request).unwrap();
         serve(&namespace, 80);
         (namespace, endpoint, held)
@@ -181,9 +187,8 @@ fn neighbours_cannot_reach_what_is_published_at_the_loopback() {
                 let _ = ip("addr del 127.0.0.1/8 dev lo");
                 Ok(ip(&format!("route add 127.0.0.1/32 via {gateway} dev eth0")).is_ok_and(|status| status.success()))
             });
-            if moved.unwrap_or(false) {
-                assert_eq!(ask(Some(namespace), "127.0.0.1:8080"), None);
-            }
+            assert!(moved.unwrap(), "ip");
+            assert_eq!(ask(Some(namespace), "127.0.0.1:8080"), None);
         }
     });
 }
@@ -231,18 +236,7 @@ fn errors_leave_nothing() {
         let (_a, a_end, _held) = host.join(&one, 1, &[publish(8080)]);
         let namespace = container();
         let id = "77".repeat(32);
-        let request = Request {
-            container: &id,
-            name: "x",
-            names: Vec::new(),
-            namespace: namespace.as_fd(),
-            interface: "eth0",
-            ipv4: None,
-            ipv6: None,
-            mac: None,
-            is_default_route: true,
-            publish: &[publish(8080)],
-        };
+        let request = Request { publish: &[publish(8080)], ..host.request(&namespace, &id) };
         let places = &host.places;
         let error = |request: &Request<'_>| attach(&Session::default(), places, &one, request).unwrap_err().to_string();
         assert!(error(&request).contains("port is already allocated"));
@@ -263,6 +257,87 @@ fn errors_leave_nothing() {
             attach(&Session::default(), places, &one, &Request { publish: &[], ..request }),
             Err(crate::Error::Exhausted(_))
         ));
+    });
+}
+
+#[test]
+fn a_failed_first_start_leaves_no_network_without_rules() {
+    on_new_host(|| {
+        let host = Host::new();
+        let (one, two) = (host.network("one", false), host.network("two", false));
+        let (a, a_end, _a) = host.join(&one, 1, &[publish(8080)]);
+        // Its bridge is made before the port is found to be taken.
+        let namespace = container();
+        let id = "77".repeat(32);
+        let request = Request { container: &id, publish: &[publish(8080)], ..host.request(&namespace, &id) };
+        assert!(attach(&Session::default(), &host.places, &two, &request).is_err());
+        let (_b, b_end, _held) = host.join(&two, 2, &[]);
+        assert!(ask(None, &format!("{}:80", a_end.ipv4.unwrap())).is_some());
+        assert_eq!(ask(Some(&a), &format!("{}:80", b_end.ipv4.unwrap())), None);
+        // Killed before the bridge had its address.
+        let socket = Socket::route().unwrap();
+        let three = host.network("three", false);
+        let mut batch = Batch::new();
+        batch.add_bridge(&Bridge { name: &three.interface, mac: crate::bridge::mac(&three), mtu: None });
+        socket.run(&batch, "half of it").unwrap();
+        let (c, _, _c) = host.join(&three, 3, &[]);
+        assert!(ask(Some(&c), &format!("{}:8080", three.pools[0].gateway.unwrap())).is_some());
+    });
+}
+
+#[test]
+fn a_port_of_a_container_that_was_killed_is_anothers() {
+    on_new_host(|| {
+        let host = Host::new();
+        let one = host.network("one", false);
+        let (_a, old, held) = host.join(&one, 1, &[publish(8080)]);
+        drop(held);
+        let (_b, new, _held) = host.join(&one, 2, &[publish(8080)]);
+        assert!(ask(None, "127.0.0.1:8080").is_some());
+        rebuild(&Session::default(), &host.places).unwrap();
+        // What is cleared away late takes nothing from the other.
+        detach(&Session::default(), &host.places, &one.id, &old.container).unwrap();
+        assert!(ask(None, "127.0.0.1:8080").is_some());
+        assert_eq!(list(&host.places, &one).unwrap(), [new]);
+    });
+}
+
+#[test]
+fn rules_for_many_containers_are_made_again() {
+    on_new_host(|| {
+        let host = Host::new();
+        let one = host.network("one", false);
+        let (_a, like, _held) = host.join(&one, 1, &[publish(8080)]);
+        for number in 0..2000u32 {
+            let container = format!("{:064x}", number + 1000);
+            let (port, ipv4) = (format!("brigv{number}"), Some(std::net::Ipv4Addr::from(number + 1000)));
+            let mut published = like.published.clone();
+            published[0].host_port = 10_000 + number as u16;
+            let endpoint = Endpoint { container: container.clone(), port, ipv4, published, ..like.clone() };
+            file::write(&host.places.endpoint(&one.id, &container), &endpoint).unwrap();
+        }
+        rebuild(&Session::default(), &host.places).unwrap();
+        assert!(ask(None, "127.0.0.1:8080").is_some());
+    });
+}
+
+#[test]
+fn a_bridge_of_somebody_else_is_left_alone() {
+    on_new_host(|| {
+        let host = Host::new();
+        let mut one = host.network("one", false);
+        one.interface = "theirs".into();
+        let socket = Socket::route().unwrap();
+        let mut batch = Batch::new();
+        batch.add_bridge(&Bridge { name: "theirs", mac: [2, 0, 0, 0, 0, 9], mtu: None });
+        socket.run(&batch, "their bridge").unwrap();
+        let error = crate::bridge::ensure(&socket, &one).unwrap_err().to_string();
+        assert!(error.contains("not the bridge of network one"), "{error}");
+        assert!(!crate::bridge::remove(&one).unwrap());
+        assert!(socket.link("theirs").unwrap().is_some());
+        let options = [(network::OPTION_NAME.to_owned(), "theirs".to_owned())].into();
+        let request = network::Request { name: "two".into(), options, ..network::Request::default() };
+        assert!(create(&host.places, request).unwrap_err().to_string().contains("already"));
     });
 }
 
