@@ -3,6 +3,7 @@
 //! by cables; servers and clients are programs in containers, or the test's own in their namespaces.
 
 mod basics;
+mod changes;
 mod churn;
 mod firewalls;
 mod host;
