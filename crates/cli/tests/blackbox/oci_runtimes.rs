@@ -131,6 +131,50 @@ fn exec_health_and_limits_under_another_runtime() {
 }
 
 #[test]
+fn networks_under_another_runtime() {
+    // A host of its own, which ends with this thread.
+    let host = kernel::namespace::Set::NONE.with(kernel::namespace::Kind::Network);
+    kernel::namespace::unshare(host).expect("root");
+    kernel::loopback::bring_up().expect("a loopback");
+    with_each(|brig, runtime| {
+        brig.ok("network create lab");
+        let serve = "mkdir /www; echo page >/www/index.html; exec httpd -f -p 80 -h /www";
+        brig.ok(&format!("run -d --name web --runtime {runtime} --network lab -p 8080:80 bb sh -c '{serve}'"));
+        let ask = |name: &str| format!("sh -c 'until timeout 2 wget -qO- http://{name}/; do sleep 0.1; done'");
+        // By its name, from one under the same runtime and from one of brig's own; through the loopback; from outside.
+        assert_eq!(brig.ok(&format!("run --rm --runtime {runtime} --network lab bb {}", ask("web"))), "page");
+        assert_eq!(brig.ok(&format!("run --rm --network lab bb {}", ask("web"))), "page");
+        assert_eq!(brig.ok(&format!("run --rm --network container:web bb {}", ask("127.0.0.1"))), "page");
+        assert_eq!(brig.ok(&format!("run --rm --network host bb {}", ask("127.0.0.1:8080"))), "page");
+        assert_eq!(brig.ok("port web 80"), "0.0.0.0:8080");
+        if !keeps_apart(runtime) {
+            brig.ok("network connect bridge web");
+            brig.ok("exec web ip link show eth1");
+            brig.ok("network disconnect bridge web");
+            brig.ok("exec web sh -c '! ip link show eth1'");
+        }
+        brig.ok("restart -t 0 web");
+        assert_eq!(brig.ok(&format!("run --rm --network host bb {}", ask("127.0.0.1:8080"))), "page");
+        brig.ok("rm -f web");
+        brig.ok("network rm lab");
+    });
+}
+
+/// runsc, for one.
+#[test]
+fn a_runtime_that_leaves_the_loopback_down() {
+    with_each(|brig, runtime| {
+        let script = format!(
+            "#!/bin/sh\n{runtime} \"$@\" || exit $?\nfile=\nfor word; do [ -z \"$file\" ] || {{ nsenter --net=/proc/$(cat $word)/ns/net ip link set lo down; break; }}; [ \"$word\" != --pid-file ] || file=1; done\n"
+        );
+        let script = brig.write("careless", script);
+        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("our own file");
+        let up = "run --rm --network none --runtime";
+        assert!(brig.ok(&format!("{up} {script} bb ip addr show lo")).contains("inet 127.0.0.1/8"));
+    });
+}
+
+#[test]
 fn terminals_under_another_runtime() {
     with_each(|brig, runtime| {
         let mut shell = brig.command(&format!("run --rm -it --name box --runtime {runtime} bb sh")).terminal();
