@@ -109,7 +109,7 @@ impl Store {
             let used = |e: &Entry| users.iter().any(|user| user.image == e.id);
             let tagged = tagged(entries);
             let (keep, doomed) =
-                std::mem::take(entries).into_iter().partition(|e| used(e) || !(all || !tagged.contains(&e.id)));
+                std::mem::take(entries).into_iter().partition(|e| used(e) || (!all && tagged.contains(&e.id)));
             *entries = keep;
             Ok(records(&doomed, entries))
         })?;
