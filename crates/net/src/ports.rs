@@ -1,4 +1,4 @@
-//! Published ports: what was asked for, and the sockets that reserve host ports. A socket that is bound and never listens
+//! Published ports: what was asked for, and the sockets that reserve host ports. A socket that is bound and does not listen
 //! keeps the port from everybody else on this machine, finds one that is taken before the start, and lets the kernel
 //! choose a free one; it goes with its process, so no kill leaves a port taken. Packets never come to it: the firewall
 //! has sent them on before.
@@ -6,7 +6,10 @@
 use crate::error::{Error, Result};
 use kernel::Context;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, ipproto, socket_with, sockopt};
+use rustix::net::{
+    AddressFamily, Shutdown, SocketFlags, SocketType, bind, getsockname, ipproto, listen, shutdown, socket_with,
+    sockopt,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -187,6 +190,11 @@ fn open(protocol: Protocol, address: IpAddr, port: u16) -> Result<Option<(u16, O
     }
     match bind(&socket, &SocketAddr::new(address, port)) {
         Ok(()) => {}
+        Err(Errno::ADDRINUSE) if protocol == Protocol::Tcp && port != 0 => {
+            if !bind_beside_the_past(&socket, SocketAddr::new(address, port))? {
+                return Ok(None);
+            }
+        }
         Err(Errno::ADDRINUSE) => return Ok(None),
         Err(Errno::ADDRNOTAVAIL) => {
             return Err(Error::Invalid(format!(
@@ -200,10 +208,27 @@ fn open(protocol: Protocol, address: IpAddr, port: u16) -> Result<Option<(u16, O
     Ok(Some((bound.port(), socket)))
 }
 
+/// Connections of a server that has ended keep its port for a minute, but from nobody who may reuse addresses. That may not
+/// be said of the reservation itself, or a second one of the same port would find nothing in its way; only who listens is
+/// in the way of such a one, and leaves the port marked when it stops listening.
+fn bind_beside_the_past(socket: &OwnedFd, to: SocketAddr) -> Result<bool> {
+    sockopt::set_socket_reuseaddr(socket, true).during("reuse address")?;
+    let taken = bind(socket, &to).and_then(|()| listen(socket, 0));
+    match taken {
+        Err(Errno::ADDRINUSE) => return Ok(false),
+        taken => taken.during("reserve port")?,
+    }
+    shutdown(socket, Shutdown::Both).during("stop listening")?;
+    sockopt::set_socket_reuseaddr(socket, false).during("keep address")?;
+    Ok(true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::on_new_host;
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
 
     fn publish(address: &str, ports: (u16, u16)) -> Publish {
         let host_address = (!address.is_empty()).then(|| address.parse().unwrap());
@@ -227,6 +252,32 @@ mod tests {
             assert!(take("192.0.2.1", (80, 80)).unwrap_err().to_string().contains("does not have it"));
             let (both, _held) = reserve(&[publish("", (0, 0))], true, true, None).unwrap();
             assert_eq!((both.len(), both[0].host_port), (2, both[1].host_port));
+        });
+    }
+
+    /// std's listeners reuse addresses, as most servers do.
+    #[test]
+    fn a_port_whose_server_has_ended_is_free_for_one() {
+        on_new_host(|| {
+            let take = |address: &str| reserve(&[publish(address, (9091, 9091))], true, false, None);
+            let server = TcpListener::bind("127.0.0.1:9091").unwrap();
+            let mut client = TcpStream::connect("127.0.0.1:9091").unwrap();
+            assert!(take("").is_err(), "it listens");
+            // The server closes first, and waits.
+            let connection = server.accept().unwrap();
+            drop((server, connection));
+            client.read_to_end(&mut Vec::new()).unwrap();
+            drop(client);
+            let waits = std::fs::read_to_string("/proc/thread-self/net/tcp").unwrap();
+            assert!(waits.contains(":2383 ") && waits.contains(" 06 "), "{waits}");
+            let (_, held) = take("").unwrap();
+            for address in ["", "127.0.0.1"] {
+                assert!(take(address).is_err(), "taken at {address:?}");
+            }
+            assert!(TcpListener::bind("127.0.0.1:9091").is_err());
+            assert!(TcpStream::connect("127.0.0.1:9091").is_err(), "nobody listens");
+            drop(held);
+            take("127.0.0.1").unwrap();
         });
     }
 }
