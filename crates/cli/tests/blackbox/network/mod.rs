@@ -6,6 +6,7 @@ mod basics;
 mod changes;
 mod churn;
 mod firewalls;
+mod forgery;
 mod host;
 mod jobs;
 mod kills;
