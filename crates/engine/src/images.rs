@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::state::Status;
 use filter::Filters;
 use image::gc::{self, Remains};
-use image::{Image, hello};
+use image::{Image, Listing, hello};
 use kernel::Context;
 use registries::{find_here, first_of, invalid};
 use spec::{Platform, Reference};
@@ -136,16 +136,18 @@ pub fn content_size(engine: &Engine, image: &Image) -> u64 {
 }
 
 /// Newest first. `repository` (`debian`, `debian:stable`, a pattern) is one more filter of the kind
-/// `reference`; where there is one, the images have only the names that fit.
-pub fn list(engine: &Engine, repository: Option<&str>, filters: &[String]) -> Result<Vec<Image>> {
+/// `reference`; where there is one, the images have only the names that fit. What is damaged fits no filter: it is listed
+/// apart whatever they are.
+pub fn list(engine: &Engine, repository: Option<&str>, filters: &[String]) -> Result<Listing> {
     let mut filters = Filters::parse(filters)?;
     filters.add_reference(repository);
     let bounds = filters.bounds(engine.store())?;
-    let mut images = engine.store().list()?;
+    let mut listing = engine.store().listing()?;
+    let images = &mut listing.images;
     images.retain(|image| filters.matches(image, &bounds));
     images.iter_mut().for_each(|image| filters.keep_names(image));
     images.sort_by_key(|image| std::cmp::Reverse(image.config.created));
-    Ok(images)
+    Ok(listing)
 }
 
 /// Every container, for the store's rules on what is in use.

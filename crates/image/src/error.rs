@@ -44,7 +44,7 @@ impl Error {
     }
 
     /// What a reader or writer of ours reported, or one that the caller handed in.
-    pub(crate) fn stream(error: std::io::Error) -> Error {
+    pub fn stream(error: std::io::Error) -> Error {
         error.downcast::<Error>().unwrap_or_else(Error::Stream)
     }
 

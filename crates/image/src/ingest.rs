@@ -85,10 +85,13 @@ impl Ingest {
         self.done().blobs.contains_key(digest) || self.store.blob_path(digest).exists()
     }
 
-    /// Whether the layer is in the store or has come in: all of it that this store keeps.
+    /// Whether the layer is in the store or has come in: all of it that this store keeps, and not known to be damaged.
     pub fn has_layer(&self, descriptor: &Descriptor, diff_id: &Digest) -> Result<bool> {
-        let form = self.form(diff_id);
-        Ok(form.is_some_and(|form| !self.store.keeps_blob_of(form) || self.has_blob(&descriptor.digest)))
+        let has_come = self.done().layers.contains_key(diff_id);
+        let Some(form) = self.form(diff_id).filter(|_| has_come || self.store.layers().is_sound(diff_id)) else {
+            return Ok(false);
+        };
+        Ok(!self.store.keeps_blob_of(form) || self.has_blob(&descriptor.digest))
     }
 
     /// Of a layer that is in the store or has come in.

@@ -4,6 +4,9 @@
 //! image.erofs   the usual one: an EROFS image (see `erofs`), from which the archive can be made again
 //! diff/ size    where EROFS cannot be mounted: the unpacked archive, in the form overlay wants; then the
 //!               compressed blob is kept in the image layout, because the archive must be had again
+//! blob          in both forms: digest of the compressed archive that the layer was made of, where that is kept
+//! damaged       beside `image.erofs`: a check has found damage that nobody could mend; the next one who brings the
+//!               layer replaces it
 //! ```
 //!
 //! No other file knows these names; `mounts` makes lower directories of both.
@@ -40,15 +43,13 @@ pub(crate) enum Form {
 }
 
 /// What a layer's place says about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) form: Form,
     /// Sum of the sizes of its files in bytes.
     pub(crate) size: u64,
     /// Length of the uncompressed archive in bytes; directories of an older version do not know it.
     pub(crate) archive_length: Option<u64>,
-    /// The compressed form that it was made of, where that is kept.
-    pub(crate) blob: Option<Digest>,
 }
 
 /// The `layers` directory.
@@ -66,6 +67,8 @@ const RETIRED_PREFIX: &str = ".tmp-remove-";
 const IMAGE: &str = "image.erofs";
 const DIRECTORY: &str = "diff";
 const SIZE: &str = "size";
+const BLOB: &str = "blob";
+const DAMAGED: &str = "damaged";
 
 impl Layers {
     pub(crate) fn new(path: PathBuf) -> Layers {
@@ -105,6 +108,29 @@ impl Layers {
         self.form(diff_id).is_some()
     }
 
+    /// Whether nothing is known to be wrong with a layer that is here. Its content is not read.
+    pub(crate) fn is_sound(&self, diff_id: &Digest) -> bool {
+        match self.open_image(diff_id) {
+            Ok(Some(image)) => !self.is_marked(diff_id) && erofs::record(&image).is_ok(),
+            Ok(None) => self.contains(diff_id),
+            Err(_) => false,
+        }
+    }
+
+    fn is_marked(&self, diff_id: &Digest) -> bool {
+        rustix::fs::access(self.home(diff_id).join(DAMAGED), rustix::fs::Access::EXISTS).is_ok()
+    }
+
+    /// Has the next one who brings the layer replace it. Until then half of it is better than none. A layer in the form
+    /// of a directory is not marked: containers that run on it would lose its files.
+    pub(crate) fn mark_damaged(&self, diff_id: &Digest) -> Result<()> {
+        if self.form(diff_id) != Some(Form::Erofs) {
+            return Ok(());
+        }
+        let path = self.home(diff_id).join(DAMAGED);
+        std::fs::write(&path, "").map_err(Error::io("write", &path))
+    }
+
     /// The file or directory that is the layer, for people to look at. Nothing is checked.
     pub(crate) fn place(&self, diff_id: &Digest) -> PathBuf {
         self.home(diff_id).join(if self.form(diff_id) == Some(Form::Erofs) { IMAGE } else { DIRECTORY })
@@ -130,14 +156,18 @@ impl Layers {
         if let Some(image) = self.open_image(diff_id)? {
             let record = erofs::record(&image)?;
             let archive_length = Some(record.archive_length);
-            return Ok(Some(Facts { form: Form::Erofs, size: record.size, archive_length, blob: None }));
+            return Ok(Some(Facts { form: Form::Erofs, size: record.size, archive_length }));
         }
         let Ok(text) = std::fs::read_to_string(self.home(diff_id).join(SIZE)) else { return Ok(None) };
         let mut words = text.split_whitespace();
         let mut number = || words.next().and_then(|word| word.parse().ok());
         let (size, archive_length) = (number().unwrap_or(0), number());
-        let blob = words.next().and_then(|word| Digest::parse(word).ok());
-        Ok(Some(Facts { form: Form::Directory, size, archive_length, blob }))
+        Ok(Some(Facts { form: Form::Directory, size, archive_length }))
+    }
+
+    /// The compressed form that a layer was made of, where that is known. It may have gone since.
+    pub(crate) fn blob(&self, diff_id: &Digest) -> Option<Digest> {
+        Digest::parse(std::fs::read_to_string(self.home(diff_id).join(BLOB)).ok()?.trim_end()).ok()
     }
 
     /// Unpacked size in bytes; 0 when the layer is missing.
@@ -157,19 +187,18 @@ impl Layers {
         Ok((layers, temporary))
     }
 
-    /// Moves a finished layer to its place; if that is taken, the older one stays.
+    /// Moves a finished layer to its place; if that is taken, the older one stays, unless it is known to be damaged.
     pub(crate) fn adopt(&self, temporary: &Path, diff_id: &Digest) -> Result<()> {
         let home = self.home(diff_id);
         // One at a time: what one has just put in its place must not look like leftovers to another.
         let _lock = Lock::exclusive(&self.path.with_extension("lock"))?;
-        if self.contains(diff_id) {
+        if self.is_sound(diff_id) {
             return remove_tree(temporary);
         }
-        // What is there is none of ours that is complete.
-        if home.exists() {
-            remove_tree(&home)?;
-        }
-        std::fs::rename(temporary, &home).map_err(Error::io("rename layer to", &home))
+        // What is there is none of ours that is whole. Those who have it mounted keep it.
+        let old = if home.exists() { Some(self.retire(diff_id.hex())?.0) } else { None };
+        std::fs::rename(temporary, &home).map_err(Error::io("rename layer to", &home))?;
+        old.map_or(Ok(()), |old| remove_tree(&old))
     }
 
     /// Takes a layer out of everybody's sight, in one step, so that a kill leaves no half of it under its name. Mounts of
@@ -235,9 +264,15 @@ pub(crate) fn write_directory(home: &Path, archive: &mut dyn Read) -> Result<u64
 }
 
 /// Nothing is synced: there are thousands of files, and one call does for all layers of an image.
-pub(crate) fn seal_directory(home: &Path, size: u64, archive_length: u64, blob: &Digest) -> Result<()> {
+pub(crate) fn seal_directory(home: &Path, size: u64, archive_length: u64) -> Result<()> {
     let path = home.join(SIZE);
-    std::fs::write(&path, format!("{size}\n{archive_length}\n{blob}\n")).map_err(Error::io("write", &path))
+    std::fs::write(&path, format!("{size}\n{archive_length}\n")).map_err(Error::io("write", &path))
+}
+
+/// Notes what a layer is being made of; before it is sealed.
+pub(crate) fn note_blob(home: &Path, blob: &Digest) -> Result<()> {
+    let path = home.join(BLOB);
+    std::fs::write(&path, format!("{blob}\n")).map_err(Error::io("write", &path))
 }
 
 /// The uncompressed archive of a layer, byte for byte as it came.

@@ -262,9 +262,15 @@ impl Store {
         Ok(())
     }
 
-    /// Whether all layers are here. (Which a user who tidied up by hand may have prevented.)
+    /// Whether all layers are here (which a user who tidied up by hand may have prevented) and none is known to be damaged.
     pub fn has_layers(&self, diff_ids: &[Digest]) -> bool {
-        diff_ids.iter().all(|diff_id| self.layers.contains(diff_id))
+        diff_ids.iter().all(|diff_id| self.layers.is_sound(diff_id))
+    }
+
+    /// Has the next pull or load that brings the layer replace it. Not where it is a directory: see
+    /// [`Store::is_directory`].
+    pub fn mark_damaged(&self, diff_id: &Digest) -> Result<()> {
+        self.layers.mark_damaged(diff_id)
     }
 
     /// What layers given lowest first are on disk, top first: for people to look at. [`Store::stack`] is what can be
@@ -281,9 +287,8 @@ impl Store {
         let facts = self.layers.facts(diff_id)?;
         let lacks = |what| Error::invalid(format!("layer {diff_id}"), format_args!("{what}: pull its image again"));
         let facts = facts.ok_or_else(|| lacks("is missing"))?;
-        let own = facts.blob.map(|digest| self.blob_path(&digest)).filter(|path| path.exists());
-        let blob = match own {
-            Some(path) => path,
+        let blob = match self.kept_form(diff_id) {
+            Some(own) => self.blob_path(&own),
             None => self.blob_of(diff_id)?.ok_or_else(|| lacks("has lost its compressed form"))?,
         };
         Ok(Archive::of_blob(&blob, facts.archive_length)?.proving(diff_id))
@@ -291,7 +296,7 @@ impl Store {
 
     /// The compressed form that a layer was made of, if that is kept.
     pub fn kept_form(&self, diff_id: &Digest) -> Option<Digest> {
-        let blob = self.layers.facts(diff_id).ok().flatten()?.blob?;
+        let blob = self.layers.blob(diff_id)?;
         self.blob_path(&blob).exists().then_some(blob)
     }
 

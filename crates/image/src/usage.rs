@@ -3,15 +3,17 @@
 
 use crate::error::Result;
 use crate::layer;
-use crate::store::{Image, Store};
+use crate::store::{Damaged, Image, Listing, Store};
 use spec::Digest;
 use std::collections::BTreeMap;
 
 /// All sizes in bytes.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct DiskUsage {
     /// Oldest first.
     pub images: Vec<ImageUsage>,
+    /// Not among them.
+    pub damaged: Vec<Damaged>,
     /// By digest; also those that no image needs (a container may, or an interrupted pull).
     pub layers: Vec<LayerUsage>,
     /// Documents, and layers in their compressed form where those are kept.
@@ -42,7 +44,7 @@ pub struct LayerUsage {
 impl Store {
     /// Measures. Layers in the form of directories are read through; others take one look each.
     pub fn disk_usage(&self) -> Result<DiskUsage> {
-        let images = self.list()?;
+        let Listing { images, damaged } = self.listing()?;
         let mut layers: BTreeMap<String, LayerUsage> = BTreeMap::new();
         for hex in self.layers().list()?.0 {
             if let Some(diff_id) = layer::diff_id(&hex) {
@@ -67,6 +69,7 @@ impl Store {
         let bytes = |path| Ok::<u64, crate::Error>(kernel::disk::allocated_bytes(path)?);
         Ok(DiskUsage {
             images,
+            damaged,
             layers: layers.into_values().collect(),
             blobs: bytes(&self.images_path().join("blobs"))?,
             partial: bytes(&self.partial_path())?,

@@ -133,7 +133,7 @@ impl<'s> Client<'s> {
             // Containerd's files may name several: the first that may be written is meant.
             endpoints.truncate(1);
         }
-        Client::with(session, endpoints, reference.familiar_name(), purpose)
+        Client::with(session, endpoints, reference.registry(), reference.familiar_name(), purpose)
     }
 
     /// A registry as a whole: paths are below `/v2/`.
@@ -143,7 +143,9 @@ impl<'s> Client<'s> {
         endpoints.retain(|endpoint| endpoint.serves.pushes);
         endpoints.iter_mut().for_each(|endpoint| endpoint.repository.clear());
         endpoints.truncate(1);
-        Client::with(session, endpoints, registry.to_owned(), Purpose::Pull)
+        // What the registry is moved to is asked for the login itself.
+        let home = endpoints.first().map_or_else(|| registry.to_owned(), |endpoint| endpoint.authority.clone());
+        Client::with(session, endpoints, &home, registry.to_owned(), Purpose::Pull)
     }
 
     /// An API that is no registry's: paths are below `root`.
@@ -156,18 +158,19 @@ impl<'s> Client<'s> {
             headers: Vec::new(),
             serves: Serves::READS,
         };
-        Client::with(session, vec![endpoint], familiar.to_owned(), Purpose::Pull)
+        Client::with(session, vec![endpoint], host, familiar.to_owned(), Purpose::Pull)
     }
 
     fn with(
         session: &'s Session,
         endpoints: Vec<Endpoint>,
+        registry: &str,
         familiar: String,
         purpose: Purpose,
     ) -> Result<Client<'s>, Error> {
         let mut sites = Vec::new();
         for endpoint in endpoints {
-            sites.push(Site::new(endpoint)?);
+            sites.push(Site::new(endpoint, registry)?);
         }
         if sites.is_empty() {
             let what = format!("{} {familiar}", purpose.word());
@@ -272,8 +275,8 @@ impl<'s> Client<'s> {
         Error::Protocol { host: self.authority().to_owned(), cause }
     }
 
-    /// One round: the mirrors that serve this, then the registry itself. Whatever is wrong with a
-    /// mirror, the next one may do; what the registry says is what the user hears.
+    /// One round: the mirrors that serve this, then the registry itself. When a mirror refuses or does not answer, the next
+    /// one may do; what the registry says is what the user hears. An answer that turns out wrong later ends the round.
     fn attempt(&self, ask: &Ask<'_>) -> Result<Answer, Setback> {
         let (home, mirrors) = self.sites.split_last().unwrap_or_else(|| unreachable!("there is a home"));
         for mirror in mirrors.iter().filter(|site| site.serves(ask.is_about_names())) {

@@ -16,16 +16,33 @@ pub fn api_authority(name: &str) -> &str {
     }
 }
 
-/// Whether a registry's name can be put into a URL: references allow more (port 99999, `[:]`).
+/// Whether a registry's name can be put into a URL: references allow more (port 99999, `[:]`). A port has one spelling,
+/// so that rules for `host:5000` hold for all that leads there.
 pub fn is_authority(name: &str) -> bool {
     let Ok(authority) = name.parse::<Authority>() else { return false };
     let host = authority.host();
     let port_fits = match name[host.len()..].strip_prefix(':') {
-        Some(port) => port.parse::<u16>().is_ok_and(|port| port != 0),
+        Some(port) => !port.starts_with(['0', '+']) && port.parse::<u16>().is_ok(),
         None => name.len() == host.len(),
     };
     let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     !host.is_empty() && port_fits && address.is_none_or(|address| address.parse::<Ipv6Addr>().is_ok())
+}
+
+/// Case, leading zeros of a port, the port of HTTPS, a final dot and the names of Docker Hub's hosts make no difference to
+/// where a request goes.
+pub fn canonical_registry(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    // In brackets a colon is part of the address.
+    let (host, port) = match name.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.trim_start_matches('0')),
+        _ => (&*name, ""),
+    };
+    let host = match host.strip_suffix('.').unwrap_or(host) {
+        "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => "docker.io",
+        host => host,
+    };
+    if port.is_empty() || port == "443" { host.to_owned() } else { format!("{host}:{port}") }
 }
 
 /// Whether `authority` is this machine: `localhost` and what is under it (RFC 6761 section 6.3),
@@ -88,6 +105,7 @@ mod tests {
         {
             assert!(!is_authority(name), "{name}");
         }
+        assert!(!is_authority("reg:05000") && !is_authority("reg:0443"), "a second spelling");
     }
 
     #[test]

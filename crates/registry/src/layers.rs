@@ -29,18 +29,19 @@ pub struct Layer<'a> {
 /// What a thread has to say about a layer.
 type Event = (Digest, Step);
 
-/// Brings all `layers` into the store, `at_once` at a time. The first failure stops the others.
-pub fn fetch(
+/// Brings all `layers` into the store, `at_once` at a time. The first failure stops the others. Gives those that were
+/// fetched: of these it is certain that the blob unpacks to what it should, of others only their manifest says so.
+pub fn fetch<'a>(
     client: &Client<'_>,
     ingest: &Ingest,
-    layers: &[Layer<'_>],
+    layers: &'a [Layer<'a>],
     at_once: Option<NonZeroUsize>,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<(), Error> {
+) -> Result<Vec<&'a Layer<'a>>, Error> {
     let wanted = wanted(ingest, layers, progress)?;
     let work = |layer: &&Layer<'_>, reporter: &Reporter<'_, Event>| bring(client, ingest, layer, reporter);
     workers::run(&wanted, at_once, work, |(digest, step)| progress(Progress::Layer { digest: &digest, step }))?;
-    Ok(())
+    Ok(wanted)
 }
 
 /// The layers that have to be fetched, each once even if the image has it twice.
@@ -51,7 +52,7 @@ fn wanted<'a>(
 ) -> Result<Vec<&'a Layer<'a>>, Error> {
     let mut seen = HashSet::new();
     let mut wanted = Vec::new();
-    for layer in layers.iter().filter(|layer| seen.insert(&layer.blob.digest)) {
+    for layer in layers.iter().filter(|layer| seen.insert((&layer.blob.digest, layer.diff_id))) {
         let present = ingest.has_layer(layer.blob, layer.diff_id)?;
         let step = if present { Step::AlreadyExists } else { Step::Waiting };
         progress(Progress::Layer { digest: &layer.blob.digest, step });

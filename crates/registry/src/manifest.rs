@@ -27,8 +27,15 @@ pub struct Found {
     pub media_type: String,
 }
 
-/// Fetches what `reference` names and chooses the image for `platform`.
-pub fn resolve(client: &Client<'_>, reference: &Reference, platform: &Platform) -> Result<Found, Error> {
+/// Which image of an index is meant.
+#[derive(Debug)]
+pub enum Wanted {
+    Platform(Platform),
+    Manifest(Digest),
+}
+
+/// Fetches what `reference` names and chooses the image that is wanted.
+pub fn resolve(client: &Client<'_>, reference: &Reference, wanted: &Wanted) -> Result<Found, Error> {
     let familiar = reference.familiar();
     let what = format!("manifest for {familiar}");
     let first = document::get(client, &what, document::name(reference), reference.digest())?;
@@ -44,16 +51,29 @@ pub fn resolve(client: &Client<'_>, reference: &Reference, platform: &Platform) 
                 return Ok(Found { digest, manifest_digest, manifest: *manifest, bytes, media_type });
             }
             Ok(Document::Index(index)) => {
-                let entry = index.choose(platform).ok_or_else(|| Error::Platform {
-                    reference: familiar.clone(),
-                    wanted: platform.to_string(),
-                    available: available(&index),
-                })?;
-                fetched = fetch_entry(client, &what, entry)?;
+                fetched = fetch_entry(client, &what, choose(&index, wanted, &familiar)?)?;
             }
         }
     }
     Err(Error::Unsupported { what, cause: format!("it is an index nested more than {DEPTH_MAX} deep") })
+}
+
+/// The entry that is the image; where a platform is wanted, perhaps an index that has it.
+fn choose<'a>(index: &'a Index, wanted: &Wanted, familiar: &str) -> Result<&'a Descriptor, Error> {
+    match wanted {
+        Wanted::Platform(platform) => index.choose(platform).ok_or_else(|| Error::Platform {
+            reference: familiar.to_owned(),
+            wanted: platform.to_string(),
+            available: available(index),
+        }),
+        Wanted::Manifest(digest) => {
+            let found = index.manifests.iter().find(|entry| entry.digest == *digest);
+            found.ok_or_else(|| Error::NotFound {
+                what: format!("manifest {digest}"),
+                cause: format!("the index {familiar} does not list it"),
+            })
+        }
+    }
 }
 
 fn fetch_entry(client: &Client<'_>, what: &str, entry: &Descriptor) -> Result<Fetched, Error> {

@@ -1,6 +1,8 @@
 //! Where the compressed forms of layers have been seen: `images/origins/<diff id>` lists blobs, each with the
 //! repositories that have it. A push asks a registry for these before it compresses anything, and for a mount where
-//! another of its repositories is listed. Hints only: what they say is checked, and losing them costs time alone.
+//! another of its repositories is listed. Losing them costs time alone, but no false one may get in: a blob is noted only
+//! when it was unpacked to the layer, or made of it, here. What a manifest says of a layer that was here already is no
+//! proof, and whoever pushed on top of that would spread a stranger's blob under a name of his own.
 
 use std::fs::File;
 use std::io::Write;
@@ -26,6 +28,14 @@ pub struct Origin {
 /// The known compressed forms of a layer, newest first.
 pub fn of(store: &Store, diff_id: &Digest) -> Vec<Origin> {
     std::fs::read(path(store, diff_id)).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+}
+
+/// Whether a blob is known to be a compressed form of the layer, or is the layer itself.
+pub fn is_form(store: &Store, diff_id: &Digest, blob: &Descriptor) -> bool {
+    let is_same = |known: &Descriptor| known.digest == blob.digest && known.size == blob.size;
+    blob.digest == *diff_id
+        || store.kept_form(diff_id).as_ref() == Some(&blob.digest)
+        || of(store, diff_id).iter().any(|origin| is_same(&origin.blob))
 }
 
 /// Notes that `repository` has `blob` for each of the layers. A failure is not reported, see the module.

@@ -13,7 +13,7 @@ use crate::Error;
 use crate::blob::Blob;
 use crate::client::{Client, Purpose};
 use crate::layers::{self, Layer};
-use crate::manifest::{self, Found};
+use crate::manifest::{self, Found, Wanted};
 use crate::origins;
 use crate::policy::{Policy, Verified};
 use crate::progress::{Progress, TagsProgress};
@@ -26,6 +26,8 @@ use crate::tags;
 pub struct PullOptions {
     /// The image for this platform; the host's if `None`.
     pub platform: Option<Platform>,
+    /// Of an index, the manifest with this digest, whatever its platform.
+    pub manifest: Option<Digest>,
     /// Layers that are fetched at the same time; 3 if `None`.
     pub layers_at_once: Option<NonZeroUsize>,
     /// What the image is called here; as on the registry if `None`.
@@ -54,8 +56,11 @@ pub fn pull(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Pulled, Error> {
     let client = Client::new(session, reference, Purpose::Pull)?;
-    let platform = options.platform.clone().unwrap_or_else(Platform::host);
-    let found = manifest::resolve(&client, reference, &platform)?;
+    let wanted = match &options.manifest {
+        Some(digest) => Wanted::Manifest(digest.clone()),
+        None => Wanted::Platform(options.platform.clone().unwrap_or_else(Platform::host)),
+    };
+    let found = manifest::resolve(&client, reference, &wanted)?;
     // Before anything of it has a name here, and also where it is here already: the policy may be newer.
     let digests = [&found.digest, &found.manifest_digest];
     let verified = Policy::load(&session.policy)?.check(&client, reference, &digests)?;
@@ -76,10 +81,16 @@ pub fn pull(
         .map_err(|cause| Error::Unsupported { what: subject, cause })?;
     let pairs = found.manifest.layers.iter().zip(&config.rootfs.diff_ids);
     let all: Vec<_> = pairs.map(|(blob, diff_id)| Layer { blob, diff_id }).collect();
-    layers::fetch(&client, &ingest, &all, options.layers_at_once, progress)?;
+    let fetched = layers::fetch(&client, &ingest, &all, options.layers_at_once, progress)?;
     let image = ingest.finish_found(&found.bytes, &found.media_type, &names, Some(&found.digest))?;
     signed::note(store, &found.manifest_digest, &verified);
-    origins::note(store, &reference.name(), all.iter().map(|layer| (layer.diff_id, layer.blob)));
+    let is_proven = |layer: &&Layer<'_>| {
+        let is_fetched =
+            fetched.iter().any(|one| (&one.blob.digest, one.diff_id) == (&layer.blob.digest, layer.diff_id));
+        is_fetched || origins::is_form(store, layer.diff_id, layer.blob)
+    };
+    let proven = all.iter().filter(is_proven).map(|layer| (layer.diff_id, layer.blob));
+    origins::note(store, &reference.name(), proven);
     let already_present = before.is_some_and(|before| before.id == image.id);
     Ok(Pulled { image, digest: found.digest, already_present, verified })
 }

@@ -1,6 +1,7 @@
 //! `push`: layers, configuration, manifest, in this order, so that a registry never has a manifest whose blobs are
 //! missing. A layer that the registry has, in the compressed form in which it came or in one that was pushed before, is
-//! neither compressed nor sent; if that is so for all, the manifest goes out byte for byte as it came.
+//! neither compressed nor sent; if that is so for all, the manifest goes out byte for byte as it came. A form that only a
+//! manifest claims, of a layer that was here before, does not count (see `origins`).
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -66,7 +67,8 @@ pub enum PushStep {
     Pushed,
 }
 
-/// Pushes `image` under the tag of `target`. `Ok` means that the registry has said so for every part.
+/// Pushes `image` under the tag of `target`. `Ok` means that the registry has said so for every part. If the image has a
+/// name in that repository, it has the digest of what was pushed as another one from then on.
 pub fn push(
     session: &Session,
     store: &Store,
@@ -86,7 +88,29 @@ pub fn push(
     let (media_type, bytes) = manifest(store, image, layers)?;
     let what = format!("manifest for {}", target.familiar());
     let digest = document::put(&client, &what, document::name(target), &media_type, &bytes)?;
+    note_name(store, image, target, &media_type, &bytes, &digest)?;
     Ok(Pushed { digest, size: bytes.len() as u64, media_type, manifest: bytes })
+}
+
+/// By its digest an image is pinned and signed after a push.
+fn note_name(
+    store: &Store,
+    image: &Image,
+    target: &Reference,
+    media_type: &str,
+    manifest: &[u8],
+    digest: &Digest,
+) -> Result<(), Error> {
+    let name = target.with_digest(digest.clone());
+    let fits = image.names.iter().any(|other| other.name() == name.name()) && !image.names.contains(&name);
+    if !fits {
+        return Ok(());
+    }
+    match store.ingest()?.finish(manifest, media_type, &[name]) {
+        // The new forms of its layers are not kept here, though layers in the form of directories need them.
+        Err(image::Error::Invalid { .. }) => Ok(()),
+        outcome => Ok(outcome.map(|_| ())?),
+    }
 }
 
 /// Pushes every tag that the store has of a repository.
@@ -101,7 +125,7 @@ pub fn push_all_tags(
     progress: &mut dyn FnMut(PushProgress<'_>),
 ) -> Result<Vec<(Reference, Pushed)>, Error> {
     let mut all = Vec::new();
-    for image in store.list()? {
+    for image in store.listing()?.images_of(&repository.name())? {
         for name in image.tags().filter(|name| name.name() == repository.name()) {
             progress(PushProgress::Tag { tag: name.tag().unwrap_or_default() });
             all.push((name.clone(), push(session, store, &image, name, options, progress)?));
@@ -195,7 +219,7 @@ impl Push<'_> {
             false => wanted.is_that_of(kind) || !Compression::None.is_that_of(kind),
         };
         let mut known: Vec<(Descriptor, Vec<String>)> = Vec::new();
-        if will_do(&layer.blob.media_type) {
+        if will_do(&layer.blob.media_type) && origins::is_form(self.store, layer.diff_id, layer.blob) {
             known.push((layer.blob.clone(), Vec::new()));
         }
         for origin in origins::of(self.store, layer.diff_id) {
@@ -267,7 +291,8 @@ struct Metered<R> {
 
 impl<R: Read> Read for Metered<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.archive.read(buffer)?;
+        let failed = |error| io::Error::other(Error::from(image::Error::stream(error)));
+        let count = self.archive.read(buffer).map_err(failed)?;
         self.read += count as u64;
         if self.reported.is_none_or(|then| then.elapsed() >= REPORT_EVERY) {
             self.reported = Some(Instant::now());

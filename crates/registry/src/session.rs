@@ -23,7 +23,7 @@ pub struct Access {
     /// Where credentials are, in the form of docker's `config.json`; `None` for `$REGISTRY_AUTH_FILE`,
     /// else docker's and podman's places.
     pub credentials_file: Option<PathBuf>,
-    /// Goes before what is stored.
+    /// Goes before what is stored, at the registry that the image's name names; its mirrors are not shown it.
     pub user: Option<User>,
     /// Where the configuration of hosts is.
     pub sources: Sources,
@@ -36,7 +36,7 @@ pub struct Session {
     pub(crate) transport: Transport,
     pub(crate) tokens: Tokens,
     pub(crate) policy: Files,
-    /// Goes before the files.
+    /// Goes before the files, see [`Session::given`].
     given: Option<Credentials>,
     credentials_files: Vec<PathBuf>,
     /// What was looked up, by registry and repository: a helper is asked once.
@@ -84,10 +84,13 @@ impl Session {
         }
     }
 
+    /// Only for the registry that the user named.
+    pub(crate) fn given(&self) -> Option<&Credentials> {
+        self.given.as_ref()
+    }
+
+    /// What is stored.
     pub(crate) fn credentials(&self, registry: &str, repository: &str) -> Result<Credentials, Error> {
-        if let Some(given) = &self.given {
-            return Ok(given.clone());
-        }
         let key = (registry.to_owned(), repository.to_owned());
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(credentials) = known.get(&key) {

@@ -19,6 +19,8 @@ use crate::{auth, challenge};
 /// See the module.
 pub struct Site {
     endpoint: Endpoint,
+    /// The user that was given on the command line is meant for it.
+    takes_given: bool,
     /// The last header that was accepted.
     authorization: Mutex<Option<String>>,
     /// It could not be reached: this operation does not try it again.
@@ -26,13 +28,16 @@ pub struct Site {
 }
 
 impl Site {
+    /// The place of `registry`, as users name it; its mirrors and stand-ins have other names.
+    ///
     /// # Errors
     /// `Connection` if the name cannot be part of a URL.
-    pub fn new(endpoint: Endpoint) -> Result<Site, Error> {
+    pub fn new(endpoint: Endpoint, registry: &str) -> Result<Site, Error> {
         if !host::is_authority(&endpoint.authority) {
             return Err(no_address(&endpoint.authority));
         }
-        Ok(Site { endpoint, authorization: Mutex::default(), gone: AtomicBool::new(false) })
+        let takes_given = endpoint.authority.eq_ignore_ascii_case(host::api_authority(registry));
+        Ok(Site { endpoint, takes_given, authorization: Mutex::default(), gone: AtomicBool::new(false) })
     }
 
     pub fn authority(&self) -> &str {
@@ -72,7 +77,10 @@ impl Site {
 
     /// Who we are here.
     pub fn credentials(&self, session: &Session) -> Result<Credentials, Error> {
-        session.credentials(&self.endpoint.authority, &self.endpoint.repository)
+        match session.given() {
+            Some(given) if self.takes_given => Ok(given.clone()),
+            _ => session.credentials(&self.endpoint.authority, &self.endpoint.repository),
+        }
     }
 
     /// Asks; when the registry wants a login, logs in and asks once more. A challenge by another

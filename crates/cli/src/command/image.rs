@@ -80,7 +80,7 @@ pub fn tree(place: &Place, parsed: Parsed) -> Outcome {
     let size = size::short(image.size(engine.store()));
     let mut text =
         format!("Image ID: {}\nTags:     [{}]\nSize:     {size}\nImage Layers\n", image.id.short(), tags.join(" "));
-    let tree = Tree { engine: &engine, images: engine.store().list()? };
+    let tree = Tree { engine: &engine, images: engine.store().listing()?.images };
     match parsed.on("whatrequires") {
         true => tree.above(&image.config.rootfs.diff_ids, "", &mut text),
         false => tree.layers(&image, &mut text),

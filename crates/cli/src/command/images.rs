@@ -11,7 +11,7 @@ use crate::output::context::Row;
 use crate::output::listing::Listing;
 use crate::output::{size, time};
 use engine::Engine;
-use image::Image;
+use image::{Damaged, Image};
 use spec::{Reference, Timestamp};
 use std::collections::BTreeMap;
 
@@ -45,14 +45,15 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
     let table = if asked.digests { TABLE_WITH_DIGEST } else { TABLE };
     let format = LISTING.format(if asked.quiet { "{{.ID}}" } else { typed }, table)?;
     let engine = place.engine()?;
-    let images = engine::images::list(&engine, asked.repository.as_deref(), &asked.filters)?;
+    let listed = engine::images::list(&engine, asked.repository.as_deref(), &asked.filters)?;
+    complain_of(&listed.damaged);
     let now = Timestamp::now();
     let containers = match format.mentions("Containers") {
         true => engine::list::all(&engine)?.into_iter().map(|container| container.record.image_id).collect(),
         false => Vec::new(),
     };
     let mut rows = Vec::new();
-    for image in &images {
+    for image in &listed.images {
         let used = containers.iter().filter(|id| **id == image.id).count();
         let names = lines(image, asked.digests);
         for (repository, tag, digest) in names {
@@ -60,6 +61,14 @@ pub fn run(place: &Place, parsed: Parsed) -> Outcome {
         }
     }
     output::print(&LISTING.render(&format, &rows)?)
+}
+
+/// Says which images cannot be shown, and why.
+pub fn complain_of(damaged: &[Damaged]) {
+    for Damaged { id, names, why } in damaged {
+        let name = names.first().map_or_else(|| id.short().to_owned(), Reference::familiar);
+        output::complain(&format!("image {name} is damaged: {why}"));
+    }
 }
 
 fn row(

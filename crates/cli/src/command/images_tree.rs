@@ -23,7 +23,9 @@ struct Line {
 
 /// Prints the tree.
 pub fn print(engine: &Engine, asked: &Images) -> Outcome {
-    let mut images = engine::images::list(engine, asked.repository.as_deref(), &asked.filters)?;
+    let listed = engine::images::list(engine, asked.repository.as_deref(), &asked.filters)?;
+    super::images::complain_of(&listed.damaged);
+    let mut images = listed.images;
     images.retain(|image| asked.all || image.tags().next().is_some());
     let used = engine::list::all(engine)?;
     let mut groups = Vec::new();

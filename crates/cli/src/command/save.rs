@@ -47,9 +47,9 @@ fn check_platform(image: &Image, name: Option<&Reference>, wanted: Option<&Platf
 fn named(engine: &Engine, word: &str) -> Result<Vec<(Image, Option<Reference>)>, Failure> {
     let reference = Reference::parse_untagged(word).ok();
     if let Some(wanted) = reference.as_ref().filter(|name| name.tag().is_none() && name.digest().is_none()) {
-        let same = |name: &&Reference| name.registry() == wanted.registry() && name.repository() == wanted.repository();
+        let same = |name: &&Reference| name.name() == wanted.name();
         let mut found = Vec::new();
-        for image in engine.store().list()? {
+        for image in engine.store().listing()?.images_of(&wanted.name())? {
             let names: Vec<Reference> = image.tags().filter(same).cloned().collect();
             found.extend(names.into_iter().map(|name| (image.clone(), Some(name))));
         }

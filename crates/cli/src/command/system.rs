@@ -38,11 +38,16 @@ pub fn df(place: &Place, parsed: Parsed) -> Outcome {
     let asked = flags::system::read_df(&parsed);
     let typed = asked.format.as_deref().unwrap_or_default();
     let engine = place.engine()?;
+    let measure = || {
+        let usage = usage::measure(&engine)?;
+        images::complain_of(&usage.images.damaged);
+        Ok::<_, Failure>(usage)
+    };
     if asked.verbose {
-        return output::print(&verbose(&engine, &usage::measure(&engine)?, typed)?);
+        return output::print(&verbose(&engine, &measure()?, typed)?);
     }
     let format = SUMMARY.format(typed, SUMMARY_TABLE)?;
-    output::print(&SUMMARY.render(&format, &summary(&usage::measure(&engine)?))?)
+    output::print(&SUMMARY.render(&format, &summary(&measure()?))?)
 }
 
 fn summary(usage: &DiskUsage) -> [Row; 4] {

@@ -18,7 +18,7 @@ pub const TLS_VERIFY: Flag =
 
 /// `--creds`.
 pub const CREDS: Flag =
-    Flag::value("creds", "string", "User for the registry (NAME:PASSWORD), in place of stored ones");
+    Flag::value("creds", "string", "User for the registry that is named (NAME:PASSWORD), in place of stored ones");
 
 /// All three.
 pub const ACCESS: [Flag; 3] = [AUTHFILE, CREDS, TLS_VERIFY];

@@ -107,26 +107,49 @@ fn repair_one(
     }
     let sources: Vec<&Reference> = owner.names.iter().filter(|name| name.digest().is_some()).collect();
     if sources.is_empty() {
-        return Ok(Some("nothing says where it came from: load it or pull it again".to_owned()));
+        let remedy = if layers.clone().any(|diff_id| engine.store().is_directory(diff_id)) {
+            "remove it, and then load it or pull it again"
+        } else {
+            "load it or pull it again"
+        };
+        for diff_id in layers {
+            engine.store().mark_damaged(diff_id)?;
+            image::mounts::forget(&engine.paths().layer_mounts(), diff_id);
+        }
+        return Ok(Some(format!("nothing says where it came from: {remedy}")));
     }
     // What an earlier image shared with this one is whole by now: it is fetched once more, which does no harm.
     let _aside = engine.store().set_aside(parts.iter().copied())?;
     let mut failures = Vec::new();
     for source in sources {
-        // By the manifest's own digest, so that the platform does not matter.
-        let exact = source.with_digest(owner.manifest.clone());
-        let session = reach.session(&[exact.registry()])?;
-        match registry::pull(&session, engine.store(), &exact, &PullOptions::default(), &mut |_| ()) {
-            Ok(_) => {
+        match fetch(engine, reach, source, owner)? {
+            Ok(()) => {
                 // A container that starts now must not share the mount of one that runs on the damaged layer.
                 layers.for_each(|diff_id| image::mounts::forget(&engine.paths().layer_mounts(), diff_id));
-                if !owner.names.contains(&exact) {
-                    engine.store().untag(&exact)?;
-                }
                 return Ok(None);
             }
             Err(error) => failures.push(format!("{}: {error}", source.familiar())),
         }
     }
     Ok(Some(failures.join("; ")))
+}
+
+/// By the name that it was pulled by, which may be that of an index: the policy may ask for a signature of that. The
+/// manifest is chosen by its digest, so that the platform does not matter. An index that is no longer there is passed
+/// over.
+fn fetch(engine: &Engine, reach: &Reach, source: &Reference, owner: &Owner) -> Result<Result<(), registry::Error>> {
+    let options = PullOptions { manifest: Some(owner.manifest.clone()), ..PullOptions::default() };
+    let session = reach.session(&[source.registry()])?;
+    match registry::pull(&session, engine.store(), source, &options, &mut |_| ()) {
+        Err(registry::Error::NotFound { .. }) if source.digest() != Some(&owner.manifest) => {}
+        outcome => return Ok(outcome.map(|_| ())),
+    }
+    let exact = source.with_digest(owner.manifest.clone());
+    if let Err(error) = registry::pull(&session, engine.store(), &exact, &options, &mut |_| ()) {
+        return Ok(Err(error));
+    }
+    if !owner.names.contains(&exact) {
+        engine.store().untag(&exact)?;
+    }
+    Ok(Ok(()))
 }

@@ -34,6 +34,11 @@ impl Reach {
     pub fn named(&self, name: &str) -> Result<(Session, Vec<Reference>)> {
         let session = self.session(&[])?;
         let candidates = session.candidates(name)?;
+        if candidates.len() > 1 && self.access.user.is_some() {
+            let names: Vec<String> = candidates.iter().map(Reference::familiar).collect();
+            let why = "several registries would be shown the user that was given: write which is meant";
+            return Err(Error::Invalid(format!("{name} may mean {}, and {why}", names.join(" or "))));
+        }
         if !self.unverified {
             return Ok((session, candidates));
         }
@@ -70,25 +75,40 @@ pub(super) fn find_here(engine: &Engine, reach: &Reach, name: &str) -> Result<(R
     Err(missing)
 }
 
-/// Tries `act` with each of `candidates` until one succeeds. If none does and there are several, the error has what
-/// each of them said.
+/// Tries `act` with each of `candidates` as long as they have no such image. Any other failure ends it: who can make the
+/// first registry fail must not choose the image, nor must the policy's refusal of one lead to another. If none has it
+/// and there are several, the error has what each of them said.
 pub(super) fn first_of<T>(
     name: &str,
     candidates: Vec<Reference>,
     mut act: impl FnMut(&Reference) -> Result<T, registry::Error>,
 ) -> Result<(Reference, T)> {
     let several = candidates.len() > 1;
+    let last = candidates.last().cloned();
     let mut failures = Vec::new();
     for candidate in candidates {
         match act(&candidate) {
             Ok(done) => return Ok((candidate, done)),
-            // The disk is no better for the next one.
-            Err(error @ registry::Error::Store(_)) => return Err(error.into()),
-            Err(error) if !several => return Err(error.into()),
-            Err(error) => failures.push(format!("{}: {error}", candidate.familiar())),
+            Err(error) if several && is_absence(&candidate, &error) => {
+                failures.push(format!("{}: {error}", candidate.familiar()));
+            }
+            Err(error) if last.as_ref() == Some(&candidate) => return Err(error.into()),
+            Err(error) => {
+                let remedy = "no other registry of the search list was asked: write which is meant";
+                return Err(Error::Failed(format!("{}: {error}; {remedy}", candidate.familiar())));
+            }
         }
     }
     Err(Error::NotFound(format!("no registry has given {name}: {}", failures.join("; "))))
+}
+
+/// Whether a registry has said that it has no such image. Docker Hub does not tell that from one that is private.
+fn is_absence(asked: &Reference, error: &registry::Error) -> bool {
+    match error {
+        registry::Error::NotFound { .. } => true,
+        registry::Error::Unauthorized { .. } => asked.registry() == "docker.io",
+        _ => false,
+    }
 }
 
 /// Brings every tag of the repository that `name` means.
@@ -164,8 +184,10 @@ fn nothing_here(engine: &Engine, target: &Reference) -> Error {
 }
 
 fn has_repository(engine: &Engine, wanted: &Reference) -> Result<bool> {
-    let images = engine.store().list()?;
-    Ok(images.iter().any(|image| image.tags().any(|name| name.name() == wanted.name())))
+    let listing = engine.store().listing()?;
+    let names = listing.images.iter().flat_map(|image| &image.names);
+    let mut names = names.chain(listing.damaged.iter().flat_map(|damaged| &damaged.names));
+    Ok(names.any(|name| name.digest().is_none() && name.name() == wanted.name()))
 }
 
 /// The repository, without a tag.
@@ -251,6 +273,43 @@ mod tests {
         assert!(error.contains("a.example/x:latest: it not found") && error.contains("; b.example/x"), "{error}");
         let error = first_of("x", candidates()[..1].to_vec(), |_| Err::<(), _>(missing("it"))).unwrap_err();
         assert_eq!(error.to_string(), "it not found: no");
+        let denied = |registry: &str| {
+            let candidates =
+                [registry, "b.example"].map(|host| Reference::parse(&format!("{host}/x")).unwrap()).to_vec();
+            let act = |name: &Reference| match name.registry() {
+                "b.example" => Ok(()),
+                host => Err(registry::Error::Unauthorized {
+                    action: "pull",
+                    repository: host.to_owned(),
+                    hint: String::new(),
+                    cause: String::new(),
+                }),
+            };
+            first_of("x", candidates, act).map(|(found, ())| found.registry().to_owned()).map_err(|e| e.to_string())
+        };
+        assert_eq!(denied("docker.io").unwrap(), "b.example");
+        let error = denied("a.example").unwrap_err();
+        assert!(error.starts_with("a.example/x:latest: ") && error.contains("write which is meant"), "{error}");
+    }
+
+    #[test]
+    fn nothing_but_absence_leads_to_the_next_registry() {
+        let failures: [fn() -> registry::Error; 4] = [
+            || registry::Error::Connection { host: String::new(), cause: String::new(), remedy: "" },
+            || registry::Error::Unavailable { host: String::new(), cause: String::new() },
+            || registry::Error::Blocked { name: String::new(), path: "x".into() },
+            || registry::Error::Digest { what: String::new(), expected: String::new(), actual: String::new() },
+        ];
+        for failure in failures {
+            let candidates = ["a.example/x", "b.example/x"].map(|name| Reference::parse(name).unwrap()).to_vec();
+            let mut asked = 0;
+            let act = |_: &Reference| {
+                asked += 1;
+                Err::<(), _>(failure())
+            };
+            assert!(first_of("x", candidates, act).is_err());
+            assert_eq!(asked, 1);
+        }
     }
 
     #[test]

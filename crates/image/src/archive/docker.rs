@@ -70,7 +70,9 @@ fn load_one(store: &Store, ingest: &Ingest, bundle: &Bundle, item: &Item, wanted
         return Ok(None);
     }
     let id = blob::digest_of(Algorithm::Sha256, &bytes);
-    if let Ok(image) = store.image(&id) {
+    if let Ok(image) = store.image(&id)
+        && store.has_layers(&config.rootfs.diff_ids)
+    {
         names.iter().try_for_each(|name| store.tag(&image, name))?;
         return Ok(Some(Loaded { image: store.image(&id)?, names }));
     }

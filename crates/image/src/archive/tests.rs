@@ -4,8 +4,8 @@ use super::*;
 use crate::blob;
 use crate::testing::{Scratch, add_image, layer_file, tar_of};
 use spec::digest::Algorithm;
-use std::io::Write;
-use std::process::Command;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
 
 fn store(scratch: &Scratch) -> Store {
     Store::open(scratch.path()).unwrap()
@@ -87,6 +87,83 @@ fn old_docker_archives_with_links_between_layers() {
     .unwrap();
     assert_eq!(loaded[0].image.config.rootfs.diff_ids.len(), 3);
     assert_eq!(to.list().unwrap().len(), 1);
+}
+
+#[test]
+fn load_brings_what_is_missing_or_known_to_be_damaged() {
+    let from_scratch = Scratch::new("mend-from");
+    let from = store(&from_scratch);
+    add_image(&from, "old:1", &[("x", &[7; 100_000])], &[]);
+    let layer = tar_of(&[("x", &[7; 100_000])]);
+    for archive in [saved(&from, &["old:1"], Format::Docker), old_docker(&[("l", layer.clone())], &["l"], &[&layer])] {
+        let scratch = Scratch::new("mend");
+        let to = store(&scratch);
+        load_bytes(&archive, &to).unwrap();
+        let image = to.resolve("old:1").unwrap();
+        let diff_id = &image.config.rootfs.diff_ids[0];
+        let home = scratch.path().join("layers").join(diff_id.hex());
+        let damages = || to.check(&mut |_, _, _| (), &|| Ok(Vec::new())).unwrap().damages;
+        std::fs::remove_dir_all(&home).unwrap();
+        let error = to.stack(std::slice::from_ref(diff_id), None).unwrap_err().to_string();
+        assert!(error.contains("is missing") && error.contains("load its image again"), "{error}");
+        load_bytes(&archive, &to).unwrap();
+        assert!(damages().is_empty());
+        // A directory stays as it is: containers would lose its files.
+        let path = home.join("image.erofs");
+        let Ok(whole) = std::fs::read(&path) else { continue };
+        std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        load_bytes(&archive, &to).unwrap();
+        assert!(damages().is_empty(), "its own record tells that it is cut");
+        let mut changed = whole.clone();
+        let at = whole.windows(64).position(|part| part == [7; 64]).unwrap();
+        changed[at] ^= 1;
+        std::fs::write(&path, &changed).unwrap();
+        load_bytes(&archive, &to).unwrap();
+        assert_eq!(damages().len(), 1, "nobody has looked");
+        to.mark_damaged(diff_id).unwrap();
+        load_bytes(&archive, &to).unwrap();
+        assert!(damages().is_empty() && std::fs::read(&path).unwrap() == whole);
+    }
+}
+
+#[test]
+fn a_digest_that_an_archive_claims_must_be_the_images_own() {
+    let scratch = Scratch::new("claims");
+    let from = store(&scratch);
+    let image = add_image(&from, "a:1", &[("x", b"1")], &[]);
+    let name = Reference::parse("a:1").unwrap();
+    let plain = saved(&from, &["a:1"], Format::Oci);
+    for (digest, is_own) in [(image.manifest_digest.clone(), true), (image.id.clone(), false)] {
+        let claimed = name.with_digest(digest);
+        let claimed = claimed.to_string();
+        // The index is one document of the archive: made anew with the other name.
+        let index = from_archive(&plain, "index.json");
+        let index = String::from_utf8(index).unwrap().replace("docker.io/library/a:1", &claimed);
+        let mut entries: Vec<(String, Vec<u8>)> = vec![("index.json".to_owned(), index.into_bytes())];
+        let blobs = [&image.manifest_digest, &image.id].into_iter().chain(&image.config.rootfs.diff_ids);
+        entries.extend(blobs.map(|blob| (oci::blob_name(blob), from_archive(&plain, &oci::blob_name(blob)))));
+        let entries: Vec<(&str, &[u8])> = entries.iter().map(|(name, bytes)| (&**name, &**bytes)).collect();
+        let scratch = Scratch::new("claimed");
+        let to = store(&scratch);
+        let loaded = load_bytes(&tar_of(&entries), &to);
+        assert_eq!(loaded.is_ok(), is_own, "{loaded:?}");
+        assert_eq!(to.resolve(&claimed).is_ok(), is_own);
+    }
+}
+
+/// A part of an archive.
+fn from_archive(archive: &[u8], name: &str) -> Vec<u8> {
+    let mut child = Command::new("tar").args(["-xOf", "-", name]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let child = child.as_mut().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::thread::scope(|scope| {
+        // tar may end before it has read everything.
+        scope.spawn(move || drop(stdin.write_all(archive)));
+        let mut bytes = Vec::new();
+        child.stdout.take().unwrap().read_to_end(&mut bytes).unwrap();
+        assert!(child.wait().unwrap().success(), "{name}");
+        bytes
+    })
 }
 
 #[test]

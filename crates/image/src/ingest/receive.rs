@@ -73,7 +73,10 @@ impl Order<'_> {
             let what = format!("layer {}", digest.short());
             return Err(Error::Mismatch { what, expected: wanted.clone(), actual: diff_id });
         }
-        let size = self.seal(made, &diff_id, archive_length, &digest)?;
+        if self.blob.is_some() {
+            layer::note_blob(&self.home, &digest)?;
+        }
+        let size = self.seal(made, &diff_id, archive_length)?;
         let descriptor = match self.expected {
             Some(expected) => expected.clone(),
             None if self.blob.is_some() => Descriptor::new(compression.layer_media_type(), digest, bytes),
@@ -83,7 +86,7 @@ impl Order<'_> {
         Ok(Layer { descriptor, diff_id, size })
     }
 
-    fn seal(&self, made: Made, diff_id: &Digest, archive_length: u64, blob: &Digest) -> Result<u64> {
+    fn seal(&self, made: Made, diff_id: &Digest, archive_length: u64) -> Result<u64> {
         match made {
             Made::Image(image) => {
                 let size = image.size();
@@ -91,7 +94,7 @@ impl Order<'_> {
                 Ok(size)
             }
             Made::Directory { size } => {
-                layer::seal_directory(&self.home, size, archive_length, blob)?;
+                layer::seal_directory(&self.home, size, archive_length)?;
                 Ok(size)
             }
         }

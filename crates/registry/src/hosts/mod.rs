@@ -129,7 +129,8 @@ impl Hosts {
 
     /// Where to ask for `reference`, in order; the last one is the registry itself or its stand-in.
     pub fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, Error> {
-        let name = reference.name();
+        // In the one spelling that is compared: no other leads past a rule.
+        let name = format!("{}/{}", host::canonical_registry(reference.registry()), reference.repository());
         let Some((rule, matched)) = self.rule(&name) else {
             return Ok(vec![the_registry_itself(reference)]);
         };
@@ -207,15 +208,18 @@ impl Target {
     }
 }
 
-/// How many bytes of `name` (`host/path`) the prefix covers; whole components only.
+/// How many bytes of `name` (`host/path`, the host as [`host::canonical_registry`] spells it) the prefix covers; whole
+/// components only.
 fn matched(prefix: &str, name: &str) -> Option<usize> {
     if let Some(domain) = prefix.strip_prefix('*') {
         let host = name.split('/').next().unwrap_or(name);
         let bare = host.split(':').next().unwrap_or(host);
-        return (domain.starts_with('.') && bare.ends_with(domain)).then_some(host.len());
+        return (domain.starts_with('.') && bare.ends_with(&domain.to_ascii_lowercase())).then_some(host.len());
     }
-    let rest = name.strip_prefix(prefix)?;
-    (prefix.is_empty() || rest.is_empty() || rest.starts_with('/')).then_some(prefix.len())
+    let (registry, path) = prefix.split_at(prefix.find('/').unwrap_or(prefix.len()));
+    let registry = host::canonical_registry(registry);
+    let rest = name.strip_prefix(&*registry)?.strip_prefix(path)?;
+    (prefix.is_empty() || rest.is_empty() || rest.starts_with('/')).then_some(name.len() - rest.len())
 }
 
 /// A TOML file; `None` if there is none.

@@ -104,6 +104,9 @@ fn our_file() {
     assert_eq!(endpoints(&hosts, "team/x"), ["https://team.lan/v2/moved/x tdp"]);
     assert_eq!(endpoints(&hosts, "a.corp.lan:5000/x/y"), ["https://gate.lan/v2/corp/x/y tdp"]);
     assert!(endpoints(&hosts, "bad.lan/x")[0].starts_with("bad.lan/x is blocked by "));
+    for spelling in ["BAD.lan/x", "bad.lan:443/x", "bad.lan:0443/x"] {
+        assert!(endpoints(&hosts, spelling)[0].contains("is blocked by "), "{spelling}");
+    }
     assert_eq!(endpoints(&hosts, "bad.lan.org/x"), ["https://bad.lan.org/v2/x tdp"]);
     let names = |text: &str| hosts.candidates(text).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(names("fedora:40"), ["registry.fedoraproject.org/fedora:40"]);

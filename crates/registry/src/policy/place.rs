@@ -3,6 +3,8 @@
 
 use spec::Reference;
 
+use crate::host::canonical_registry;
+
 /// Which images a rule holds for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -75,16 +77,6 @@ pub fn canonical_name(reference: &Reference) -> String {
     format!("{}/{}", canonical_registry(reference.registry()), reference.repository())
 }
 
-/// Case, the port of HTTPS, a final dot and the names of Docker Hub's hosts make no difference to where a request goes.
-fn canonical_registry(host: &str) -> String {
-    let host = host.to_ascii_lowercase();
-    let host = host.strip_suffix(":443").unwrap_or(&host);
-    match host.strip_suffix('.').unwrap_or(host) {
-        "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => "docker.io".to_owned(),
-        host => host.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,13 +107,15 @@ mod tests {
 
     #[test]
     fn other_spellings_of_a_registry_do_not_pass_by() {
-        for image in ["GHCR.IO/team/app", "ghcr.io:443/team/app", "Ghcr.io/team/app"] {
+        for image in ["GHCR.IO/team/app", "ghcr.io:443/team/app", "Ghcr.io/team/app", "ghcr.io:0443/team/app"] {
             assert!(check("ghcr.io/team", image), "{image}");
         }
         for image in ["index.docker.io/library/busybox", "registry-1.docker.io/library/busybox"] {
             assert!(check("docker.io/library", image), "{image}");
         }
         assert!(check("GHCR.io:443/team", "ghcr.io/team/app"));
+        assert!(check("reg.io:5000", "reg.io:005000/app") && check("[::1]:5000", "[::1]:05000/app"));
+        assert!(!check("[::1]", "[::1]:5000/app") && !check("[::1]:1", "[::1]/app"));
     }
 
     #[test]

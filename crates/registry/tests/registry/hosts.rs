@@ -111,6 +111,24 @@ fn a_mirror_never_sees_the_registrys_login() {
 }
 
 #[test]
+fn a_mirror_never_sees_the_user_that_was_given() {
+    let image = Fixture::new(&[10]);
+    let mirror = Server::start(|_| Reply::new(401, "").with("www-authenticate", "Basic realm=\"x\""));
+    let registry = Server::start(move |request| match request.header("authorization") {
+        Some("Basic b3RoZXI6cHc=") => image.reply(request),
+        _ => Reply::new(401, "").with("www-authenticate", "Basic realm=\"x\""),
+    });
+    let place = Place::new();
+    let text = mirrors(&[&mirror.authority], "").replace("brig.invalid", &registry.authority);
+    let access = registry::Access { user: registry::User::parse("other:pw"), ..place.access_with(&text) };
+    let session = Session::open(access).unwrap();
+    let name = Reference::parse(&format!("{}/{NAME}", registry.authority)).unwrap();
+    registry::pull(&session, &place.store(), &name, &Default::default(), &mut |_| ()).unwrap();
+    let seen = mirror.requests();
+    assert!(!seen.is_empty() && seen.iter().all(|request| request.header("authorization").is_none()));
+}
+
+#[test]
 fn plain_http_is_spoken_where_told() {
     let image = Fixture::new(&[10]);
     let server = Server::start(move |request| image.reply(request));

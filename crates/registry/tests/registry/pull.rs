@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use registry::{Error, Progress, PullOptions, Step};
-use spec::Reference;
 use spec::image::{Descriptor, ImageConfig, media_type};
+use spec::{Digest, Reference};
 
 use crate::fixture::{self, Fixture, NAME};
 use crate::place::Place;
@@ -155,4 +155,23 @@ fn a_lone_manifest_must_fit_the_platform_asked_for() {
     let name = format!("{}/{NAME}", server.authority);
     let error = place.pull_as(&name, &options).unwrap_err().to_string();
     assert!(error.ends_with("it is for linux/s390x, not linux/amd64"), "{error}");
+}
+
+#[test]
+fn a_manifest_of_an_index_by_its_digest() {
+    let (here, other) = (Fixture::new(&[10]), Fixture::for_architecture(&[20], "s390x"));
+    let index = fixture::index(&[("linux/amd64", &here), ("linux/s390x", &other)]);
+    let memory = crate::memory::Memory::default();
+    memory.put_image(NAME, "one", &here);
+    memory.put_image(NAME, "two", &other);
+    let digest = memory.put_manifest(NAME, "latest", media_type::OCI_INDEX, &index);
+    let server = Server::start(move |request| memory.reply(request));
+    let place = Place::new();
+    let name = format!("{}/{NAME}@{digest}", server.authority);
+    let with = |manifest: Digest| PullOptions { manifest: Some(manifest), ..PullOptions::default() };
+    let pulled = place.pull_as(&name, &with(other.digest())).unwrap();
+    assert_eq!((&pulled.image.manifest_digest, &pulled.digest), (&other.digest(), &digest));
+    assert_eq!(pulled.image.names[0].digest(), Some(&digest), "it is called as what led to it");
+    let error = place.pull_as(&name, &with(Digest::from_hash(&[1; 32]))).unwrap_err();
+    assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use registry::{Compression, Error, PullOptions, PushOptions, PushProgress, PushStep, Pushed};
-use spec::image::{Manifest, media_type};
+use spec::image::{Descriptor, Manifest, media_type};
 use spec::{Digest, Reference};
 
 use crate::fixture::{Fixture, NAME};
@@ -368,4 +368,71 @@ fn redirects_of_uploads_keep_the_body_or_are_refused() {
         assert_eq!(outcome.is_ok(), arrives, "{status}: {outcome:?}");
         assert_eq!(memory.manifest("x", "latest").is_some(), arrives);
     }
+}
+
+#[test]
+fn a_form_that_only_a_manifest_claims_goes_nowhere() {
+    let (good, stranger) = (Fixture::new(&[1000]), Fixture::new(&[1000, 20]));
+    let memory = Memory::default();
+    memory.put_image(NAME, "latest", &good);
+    let evil = memory.put_blob("evil/x", b"not the layer at all");
+    let stranger =
+        stranger.edit(|manifest| manifest.layers[0] = Descriptor::new(media_type::OCI_LAYER_GZIP, evil.clone(), 20));
+    memory.put_image("evil/x", "latest", &stranger);
+    let server = serve(&memory);
+    let place = Place::new();
+    place.pull(&server).unwrap();
+    let image = place.pull_as(&format!("{}/evil/x", server.authority), &PullOptions::default()).unwrap().image;
+    assert_eq!(image.manifest.layers[0].digest, evil, "the layer was here, so its blob was not looked at");
+    let stocked = Stocked { place, image };
+    for repository in ["mine/app", "evil/x"] {
+        stocked.push(&format!("{}/{repository}:1", server.authority), &PushOptions::default()).unwrap();
+        let (_, bytes) = memory.manifest(repository, "1").unwrap();
+        let pushed = Manifest::parse(&bytes).unwrap().layers;
+        assert_ne!(pushed[0].digest, evil, "{repository}");
+        assert_eq!(pushed[1].digest, stranger.manifest.layers[1].digest, "what was fetched is proven");
+    }
+    pulls_as(&Place::new(), &format!("{}/mine/app:1", server.authority), 1020);
+}
+
+#[test]
+fn an_image_is_called_by_the_digest_that_was_pushed() {
+    let mut stocked = Stocked::new(&Fixture::new(&[1000]));
+    let memory = Memory::default();
+    let server = serve(&memory);
+    let target = Reference::parse(&format!("{}/mine/app:1", server.authority)).unwrap();
+    let store = stocked.place.store();
+    stocked.push(&target.to_string(), &PushOptions::default()).unwrap();
+    assert_eq!(store.image(&stocked.image.id).unwrap().repository_digests().count(), 1, "it is not called so here");
+    store.tag(&stocked.image, &target).unwrap();
+    stocked.image = store.resolve(&target.to_string()).unwrap();
+    let zstd = PushOptions { compression: Compression::Zstd(3), force_compression: true, ..PushOptions::default() };
+    for options in [PushOptions::default(), zstd] {
+        let pushed = stocked.push(&target.to_string(), &options).unwrap();
+        let name = target.with_digest(pushed.digest);
+        // Layers in the form of directories cannot have a form that is not kept.
+        let is_directory = store.is_directory(&stocked.image.config.rootfs.diff_ids[0]);
+        if !is_directory || options.compression == Compression::default() {
+            assert_eq!(store.resolve(&name.to_string()).unwrap().id, stocked.image.id);
+            assert!(store.image(&stocked.image.id).unwrap().names.contains(&name));
+        }
+    }
+    assert!(store.check(&mut |_, _, _| (), &|| Ok(Vec::new())).unwrap().damages.is_empty());
+}
+
+#[test]
+fn a_damaged_layer_is_not_pushed() {
+    let stocked = Stocked::new(&Fixture::new(&[200_000]));
+    let file = stocked.place.layer(&stocked.image, 0).join("image.erofs");
+    // A layer in the form of a directory is sent from its compressed form.
+    let Ok(mut bytes) = std::fs::read(&file) else { return };
+    let data = crate::fixture::content(200_000);
+    let at = bytes.windows(64).position(|part| part == &data[100_000..100_064]).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let memory = Memory::default();
+    let server = serve(&memory);
+    let error = stocked.push(&format!("{}/x:1", server.authority), &PushOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("is damaged: `brig image check --repair`"), "{error}");
+    assert!(memory.manifest("x", "1").is_none());
 }
