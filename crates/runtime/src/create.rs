@@ -159,6 +159,8 @@ fn create_with(create: Create<'_>, connect: Option<impl FnOnce(BorrowedFd<'_>)>)
         }
     };
     let plan = plan(&create, rootfs, connect.is_some())?;
+    // Before there is a child that may attach it.
+    let shown_root = if plan.namespaces.shares_mounts() { Some(ShownRoot::of(rootfs)?) } else { None };
     let (ours, theirs) = sync::pair()?;
     let child = spawn_init(&plan, &ours, &theirs)?;
     // Our copy must go, or the child's end would not be the end of file.
@@ -176,14 +178,10 @@ fn create_with(create: Create<'_>, connect: Option<impl FnOnce(BorrowedFd<'_>)>)
         }
         Ok(())
     });
-    if !plan.namespaces.shares_mounts() {
-        return created;
-    }
-    let shown = ShownRoot::of(rootfs)?;
     match created {
-        Ok(created) => Ok(Created { shown_root: Some(shown), ..created }),
+        Ok(created) => Ok(Created { shown_root, ..created }),
         Err(error) => {
-            shown.take_off();
+            shown_root.iter().for_each(ShownRoot::take_off);
             Err(error)
         }
     }

@@ -96,8 +96,11 @@ fn namespaces_of(target: i32) -> Result<Set> {
     Ok(set)
 }
 
+/// Whether the root may be another than that of the mount namespace: one that is named may be the caller's.
 fn shares_mounts(linux: &spec::runtime::Linux) -> bool {
-    !linux.namespaces.iter().any(|namespace| namespace.kind == spec::runtime::NamespaceKind::Mount)
+    let is_new =
+        |one: &spec::runtime::Namespace| one.kind == spec::runtime::NamespaceKind::Mount && one.path.is_empty();
+    !linux.namespaces.iter().any(is_new)
 }
 
 /// The root directory of the process that `pidfd` stands for.

@@ -30,7 +30,10 @@ impl Namespaces {
             if wanted.path.is_empty() {
                 namespaces.new = namespaces.new.with(kind);
             } else {
-                namespaces.joined.push((kind, namespace::open(Path::new(&wanted.path))?));
+                let joined = namespace::open(Path::new(&wanted.path))?;
+                if kind != Kind::Mount || is_to_be_taken(&joined)? {
+                    namespaces.joined.push((kind, joined));
+                }
             }
         }
         namespaces.time = time_offsets(linux, &namespaces)?;
@@ -81,6 +84,21 @@ impl Namespaces {
                 Ok(!namespace::is_same(fd, own)?)
             }
         }
+    }
+}
+
+/// A mount namespace by path becomes the container's, with the root pivoted away from all who are in it. Not the caller's own,
+/// which is shared as if it was not named; and never that of process 1, which is the machine's.
+fn is_to_be_taken(mounts: &OwnedFd) -> Result<bool> {
+    let of = |pid| namespace::of_process(pid, Kind::Mount);
+    if namespace::is_same(mounts, of(std::process::id() as i32)?)? {
+        return Ok(false);
+    }
+    match of(1) {
+        Ok(first) if namespace::is_same(mounts, &first)? => Err(invalid(
+            "the mount namespace of process 1 cannot become a container's: leave it out to share the caller's",
+        )),
+        _ => Ok(true),
     }
 }
 
@@ -169,7 +187,7 @@ mod tests {
         assert!(!found.differs_from_own(Kind::Network).unwrap());
         assert!(found.differs_from_own(Kind::Mount).unwrap());
         assert!(!found.shares_mounts() && prepare(&[]).unwrap().shares_mounts());
-        assert!(!prepare(&[(NamespaceKind::Mount, "/proc/self/ns/mnt")]).unwrap().shares_mounts());
+        assert!(prepare(&[(NamespaceKind::Mount, "/proc/self/ns/mnt")]).unwrap().shares_mounts());
     }
 
     #[test]
