@@ -33,7 +33,11 @@ fn name_digest(store: &Store, image: &Image, repository: &str) -> Reference {
     let name = Reference::parse(repository).unwrap().with_digest(image.manifest_digest.clone());
     let entry = store.entries().unwrap().into_iter().find(|entry| entry.id == image.id).unwrap();
     let entry = Entry { name: Some(name.clone()), ..entry };
-    store.update(|entries| Ok(crate::index::put(entries, entry))).unwrap();
+    let put = |entries: &mut Vec<Entry>| {
+        crate::index::put(entries, entry);
+        Ok(())
+    };
+    store.update(put).unwrap();
     name
 }
 

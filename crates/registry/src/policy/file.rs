@@ -71,7 +71,8 @@ struct IdentityEntry {
 /// Parses the text of `path` and reads the keys that it names.
 pub fn parse(text: &str, path: &Path) -> Result<Policy, String> {
     let file: File = basic_toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
-    let (mut rules, mut files): (Vec<(Place, Rule)>, Vec<(Scope, Rule)>) = (Vec::new(), Vec::new());
+    let mut rules: Vec<(Place, Rule)> = Vec::new();
+    let mut files: Vec<(Scope, Rule)> = Vec::new();
     for entry in &file.rule {
         if entry.images.is_empty() {
             return Err(
