@@ -80,11 +80,16 @@ fn end(container: &Container) -> Result<()> {
 /// The first process has ended, or nobody will wait for it.
 pub(crate) fn remove(container: &Container) -> Result<()> {
     if let Some(cgroup) = container.cgroup()? {
-        if cgroup.exists() {
+        let exists = cgroup.exists();
+        if exists {
             // Processes of `exec`, and all that share our pid namespace.
             cgroup.kill(Signal::from_number(9).expect("9 is a signal"))?;
-            if !container.record.systemd_unit.is_empty() {
-                runtime::systemd::stop(&container.record.systemd_unit)?;
+        }
+        if !container.record.systemd_unit.is_empty() {
+            match runtime::systemd::stop(&container.record.systemd_unit) {
+                Err(error) if exists => return Err(error.into()),
+                // Without a group it was at most on systemd's list of failures.
+                _ => {}
             }
         }
         // Of one that was not finished, too: its directory of version 2 comes before the others.
