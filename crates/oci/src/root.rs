@@ -32,6 +32,20 @@ pub enum Cgroups {
     WherePermitted,
 }
 
+impl Cgroups {
+    /// Who is root only in a user namespace may well have no right to cgroups.
+    pub fn by_user_namespace() -> Cgroups {
+        if kernel::namespace::is_initial_user() { Cgroups::Required } else { Cgroups::WherePermitted }
+    }
+}
+
+impl Cgroups {
+    /// As fits who calls: root of a user namespace often has a right to none.
+    pub fn of_caller() -> Cgroups {
+        if kernel::namespace::is_initial_user() { Cgroups::Required } else { Cgroups::WherePermitted }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Driver {
     Cgroupfs,

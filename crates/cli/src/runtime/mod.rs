@@ -105,8 +105,8 @@ fn context(program: &'static str, globals: &Parsed) -> Result<Context, Failure> 
     }
     let cgroups = match globals.text("rootless").unwrap_or("auto") {
         "true" => oci::Cgroups::WherePermitted,
-        "auto" if !kernel::namespace::is_initial_user() => oci::Cgroups::WherePermitted,
-        "auto" | "false" => oci::Cgroups::Required,
+        "auto" => oci::Cgroups::by_user_namespace(),
+        "false" => oci::Cgroups::Required,
         other => return Err(Failure::new(format!("invalid value {other:?} for --rootless: true, false or auto"))),
     };
     let driver = if globals.switch("systemd-cgroup") { oci::Driver::Systemd } else { oci::Driver::Cgroupfs };
