@@ -4,7 +4,7 @@
 use crate::harness::Brig;
 use crate::harness::image::{Image, gzip_layer, zstd_layer};
 use crate::harness::process::tool;
-use crate::harness::registry::{DockerRegistry, USER};
+use crate::harness::registry::{DockerRegistry, TestRegistry, USER};
 use crate::harness::sandbox::is_docker;
 use crate::harness::tar::Tar;
 
@@ -257,8 +257,13 @@ fn short_names_are_looked_for_in_the_search_list() {
     let registry = DockerRegistry::start(&brig.dir);
     let path = archive(&brig, "tool:1", &small("tool"));
     skopeo_copy(&format!("oci-archive:{path}"), &format!("docker://{}/team/tool:1", registry.address), &[]);
-    let text = format!("search = [\"127.0.0.1:1\", \"{0}\"]\n[aliases]\nshort = \"{0}/team/tool\"\n", registry.address);
-    let config = brig.write("registries.toml", text);
+    let empty = TestRegistry::start();
+    let search = |first: &str| {
+        let second = &registry.address;
+        let text = format!("search = [\"{first}\", \"{second}\"]\n[aliases]\nshort = \"{second}/team/tool\"\n");
+        brig.write("registries.toml", text)
+    };
+    let config = search(&empty.address);
     let run = |line: &str| brig.command(line).env("BRIG_REGISTRIES", &config).send(b"");
     let full = format!("{}/team/tool:1", registry.address);
     assert_eq!(run("pull -q team/tool:1").expect(0).text(), full);
@@ -266,7 +271,12 @@ fn short_names_are_looked_for_in_the_search_list() {
     // What was pulled under a short name is found under it.
     assert_eq!(run("create --pull never short:1").expect(0).text().len(), 64);
     let failed = run("pull none:1").expect(1);
-    failed.says("no registry has given none:1: 127.0.0.1:1/none:1: ");
+    failed.says(&format!("no registry has given none:1: {}/none:1: ", empty.address));
+    run("pull --creds a:b team/tool:1").expect(1).says("may mean");
+    // A registry that cannot be asked may have had it: the next one's is another image.
+    search("127.0.0.1:1");
+    let failed = run("pull -q team/tool:1").expect(1).says("cannot reach registry 127.0.0.1:1");
+    failed.says("no other registry of the search list was asked");
 }
 
 #[test]

@@ -35,6 +35,42 @@ fn what_nobody_needs_is_told_and_removed() {
 }
 
 #[test]
+fn what_no_registry_has_is_mended_by_loading_it() {
+    if is_docker() {
+        return;
+    }
+    let brig = Brig::new();
+    let archive = brig.write("in.tar", with_two_layers().oci_archive("two:1"));
+    let load = || brig.ok(&format!("load -i {archive}"));
+    load();
+    let config = brig.inspect("two:1", "{{.Id}}");
+    let config = brig.root().join("images/blobs/sha256").join(config.strip_prefix("sha256:").expect("an id"));
+    std::fs::write(config, "garbage").expect("it can be written");
+    let listed = brig.run("images --format '{{.Repository}}'").expect(0).says("two:1 is damaged: configuration");
+    assert_eq!(listed.text(), "bb", "it hides no other image");
+    brig.run("system df").expect(0).says("two:1 is damaged");
+    load();
+    let mut damaged = 0;
+    for layer in std::fs::read_dir(brig.root().join("layers")).expect("layers") {
+        let path = layer.expect("an entry").path().join("image.erofs");
+        let Ok(mut bytes) = std::fs::read(&path) else { continue };
+        let Some(at) = bytes.windows(1000).position(|part| part == [7; 1000]) else { continue };
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).expect("it can be written");
+        damaged += 1;
+    }
+    // A layer that is a directory is not mended so.
+    if damaged == 0 {
+        return;
+    }
+    brig.fails("save -o out.tar two:1", 1, "is damaged: `brig image check --repair`");
+    brig.run("image check --repair").expect(1).says("load it or pull it again");
+    load();
+    assert!(brig.ok("image check").ends_with(": 0 damaged"));
+    brig.ok("save -o out.tar two:1");
+}
+
+#[test]
 fn a_terminal_shows_how_far_it_is() {
     if is_docker() {
         return;
