@@ -122,9 +122,18 @@ pub(crate) fn remove_ports(session: &Session, places: &Places, endpoint: &Endpoi
 /// be called when rules about its published ports have changed. Where the kernel cannot, they are forgotten after 30 to
 /// 120 seconds without a packet.
 pub(crate) fn forget_flows(session: &Session, endpoint: &Endpoint) {
-    let Ok(socket) = session.socket() else { return };
-    for one in endpoint.published.iter().filter(|one| one.protocol == Protocol::Udp) {
-        let _ = socket.forget_flows(one.protocol.number(), SocketAddr::new(one.host_address, one.host_port));
+    let mut udp = endpoint.published.iter().filter(|one| one.protocol == Protocol::Udp).peekable();
+    if udp.peek().is_none() {
+        return;
+    }
+    let (Ok(socket), Ok(own)) = (session.socket(), Socket::route().and_then(|socket| socket.addresses())) else {
+        return;
+    };
+    // As `fib daddr type local`: what is sent to others at the same port is theirs.
+    let is_own = |address: IpAddr| address.is_loopback() || own.iter().any(|(_, one, _)| *one == address);
+    for one in udp {
+        let to = SocketAddr::new(one.host_address, one.host_port);
+        let _ = socket.forget_flows(one.protocol.number(), to, is_own);
     }
 }
 
