@@ -39,13 +39,6 @@ impl Cgroups {
     }
 }
 
-impl Cgroups {
-    /// As fits who calls: root of a user namespace often has a right to none.
-    pub fn of_caller() -> Cgroups {
-        if kernel::namespace::is_initial_user() { Cgroups::Required } else { Cgroups::WherePermitted }
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Driver {
     Cgroupfs,
