@@ -30,12 +30,13 @@ const BY_DESTINATION_PORT: u32 = 1 << 5;
 
 impl Socket {
     /// Forgets flows that were sent to `to` by this IP protocol, before any translation; at an unspecified address:
-    /// to the port at any address of that family. For a socket of [`Socket::netfilter`]. `EINVAL` where the kernel
-    /// lacks the module `nf_conntrack_netlink`.
-    pub fn forget_flows(&self, protocol: u8, to: SocketAddr) -> Result<()> {
+    /// to the port at any address of that family for which `is_own` holds, so that others' flows to such a port elsewhere
+    /// stay. For a socket of [`Socket::netfilter`]. `EINVAL` where the kernel lacks the module `nf_conntrack_netlink`.
+    pub fn forget_flows(&self, protocol: u8, to: SocketAddr, is_own: impl Fn(IpAddr) -> bool) -> Result<()> {
         for flow in self.ask(&flows(protocol, to), "list flows")? {
             let flow = flow.body.get(4..).unwrap_or_default();
-            if !to.ip().is_unspecified() && destination(flow) != Some(to.ip()) {
+            let is_meant = |address| if to.ip().is_unspecified() { is_own(address) } else { address == to.ip() };
+            if !destination(flow).is_some_and(is_meant) {
                 continue;
             }
             let mut batch = Batch::new();
@@ -125,7 +126,8 @@ mod tests {
                     let all = if to.contains(':') { "::" } else { "0.0.0.0" };
                     netfilter.ask(&flows(17, at(all, port)), "count").unwrap().len()
                 };
-                let forget = |to| netfilter.forget_flows(17, to).unwrap();
+                let own = to.parse::<IpAddr>().unwrap();
+                let forget = |to| netfilter.forget_flows(17, to, |address| address == own).unwrap();
                 let servers = [7, 8].map(|port| UdpSocket::bind(at(to, port)).unwrap());
                 for server in &servers {
                     UdpSocket::bind(at(to, 0)).unwrap().send_to(b"?", server.local_addr().unwrap()).unwrap();
@@ -135,7 +137,10 @@ mod tests {
                 assert_eq!((count(7), count(8)), (1, 1), "{to}");
                 forget(at(to, 7));
                 assert_eq!((count(7), count(8)), (0, 1), "{to}");
-                forget(at(if to.contains(':') { "::" } else { "0.0.0.0" }, 8));
+                let anywhere = at(if to.contains(':') { "::" } else { "0.0.0.0" }, 8);
+                netfilter.forget_flows(17, anywhere, |_| false).unwrap();
+                assert_eq!(count(8), 1, "{to}: somebody else's");
+                forget(anywhere);
                 assert_eq!(count(8), 0, "{to}");
             }
         });
