@@ -97,7 +97,9 @@ mod tests {
 
     #[test]
     fn a_name_that_leads_elsewhere_has_no_path() {
-        for name in ["net/../vm/overcommit_ratio", "net.//.vm", "fs/mqueue/../../vm/x", "net/./x", "net//x", "/net/x", ""] {
+        for name in
+            ["net/../vm/overcommit_ratio", "net.//.vm", "fs/mqueue/../../vm/x", "net/./x", "net//x", "/net/x", ""]
+        {
             assert_eq!(path_of(name), None, "{name}");
         }
     }

@@ -74,7 +74,8 @@ fn bring_back(prepared: &mut Prepared, options: &Options, restoring: &Restoring)
     let request = streams(&options.images, mounts(container, request))?;
     let mounted = MountPoint::make(&container.record.rootfs, &place)?;
     let inherited = joined.iter().map(AsFd::as_fd).collect();
-    let surroundings = Surroundings { entry: prepared.group.as_ref().map(|group| group.entry()).transpose()?, inherited };
+    let surroundings =
+        Surroundings { entry: prepared.group.as_ref().map(|group| group.entry()).transpose()?, inherited };
     let service = Service::start(&surroundings)?;
     let request = cgroups(service.pid(), request)?;
     let mut console = None;

@@ -114,7 +114,9 @@ pub fn preserved(parsed: &Parsed, environment: &mut Vec<String>) -> Result<u32, 
 fn listening() -> u32 {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
     match (number("LISTEN_PID"), number("LISTEN_FDS")) {
-        (Some(pid), Some(count)) if pid == std::process::id() && (0..count).all(|n| kernel::exec::is_inherited(3 + n)) => {
+        (Some(pid), Some(count))
+            if pid == std::process::id() && (0..count).all(|n| kernel::exec::is_inherited(3 + n)) =>
+        {
             count
         }
         _ => 0,

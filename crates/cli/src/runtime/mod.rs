@@ -126,7 +126,9 @@ fn dispatch(context: &Context, command: &'static Command, words: &[String]) -> O
     };
     check_count(context, command, &parsed)?;
     if matches!(command.name, "create" | "run" | "restore") && !rustix::process::geteuid().is_root() {
-        return Err(Failure::new("containers need root: run this as root; users without privileges cannot make them yet"));
+        return Err(Failure::new(
+            "containers need root: run this as root; users without privileges cannot make them yet",
+        ));
     }
     match command.name {
         "create" => launch::create(context, &parsed),
