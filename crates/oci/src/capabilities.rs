@@ -1,18 +1,21 @@
 //! Capabilities that a process asks for and cannot have: the specification wants a warning and no error (config.md,
 //! capabilities). They are taken out here, so that whoever prints can say which.
 
-use kernel::capability::Capability;
+use kernel::capability::{self, Capability};
 use spec::runtime::Process;
 
 /// Takes out of `process` what cannot be granted; the warnings.
 pub fn sift(process: &mut Process) -> Vec<String> {
     let Some(sets) = &mut process.capabilities else { return Vec::new() };
+    // What cannot be asked is left to whoever grants them.
+    let had = capability::Process::current().ok().map(|own| own.permitted);
     let mut unknown: Vec<String> = Vec::new();
     let lists =
         [&mut sets.bounding, &mut sets.effective, &mut sets.inheritable, &mut sets.permitted, &mut sets.ambient];
     for list in lists {
         list.retain(|name| {
-            let known = Capability::from_name(name).is_some();
+            let named = Capability::from_name(name);
+            let known = named.is_some_and(|one| had.is_none_or(|had| had.contains(one)));
             if !known && !unknown.contains(name) {
                 unknown.push(name.clone());
             }

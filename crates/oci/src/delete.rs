@@ -5,9 +5,11 @@ use crate::container::{self, Container, NOTIFY_SOCKET, Status};
 use crate::error::{Error, Result, invalid};
 use crate::root::{self, Root};
 use crate::{kill, rdt};
+use kernel::cgroup::Layout;
 use kernel::signal::Signal;
 use runtime::hooks;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
 /// How long a killed process may take to end, in seconds.
@@ -33,7 +35,7 @@ pub fn delete_forced(root: &Root, id: &str) -> Result<()> {
     let container = match open(root, id) {
         Ok(container) => container,
         Err(Error::NotFound) => return Ok(()),
-        Err(Error::Kernel(_)) => return remove_directory(&root.directory(id)?),
+        Err(Error::Kernel(error)) if error.errno == Errno::INVAL => return salvage(&root.directory(id)?),
         Err(error) => return Err(error),
     };
     let (container, _lock) = match container.lock() {
@@ -42,6 +44,20 @@ pub fn delete_forced(root: &Root, id: &str) -> Result<()> {
     };
     end(&container)?;
     remove(&container)
+}
+
+/// Of a container whose state is not understood (half written, or another version's): what it says of its cgroup is
+/// enough to end it.
+fn salvage(directory: &Path) -> Result<()> {
+    let _lock = container::lock(directory)?;
+    let text = std::fs::read(directory.join(container::STATE)).unwrap_or_default();
+    let document: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    if let Some(name) = document["cgroup"].as_str().filter(|name| !name.is_empty()) {
+        let cgroup = Layout::detect()?.open(name)?;
+        cgroup.kill(Signal::from_number(9).expect("9 is a signal"))?;
+        cgroup.remove()?;
+    }
+    remove_directory(directory)
 }
 
 /// A directory without a state is what a maker that was killed has left: it goes, whether or not by force.

@@ -44,7 +44,10 @@ pub fn update(container: &Container, wanted: &Resources, schemas: &Schemas) -> R
 
 /// Without devices: those of a running container stay as they are, as with runc.
 fn limits(resources: &Resources) -> kernel::cgroup::Resources {
-    kernel::cgroup::Resources { devices: Vec::new(), ..runtime::cgroup::resources(resources) }
+    let mut limits = kernel::cgroup::Resources { devices: Vec::new(), ..runtime::cgroup::resources(resources) };
+    // Without a word on it, a limit below what is in use is the kernel's to bring about (config-linux.md, memory).
+    limits.memory.check_before_update.get_or_insert(false);
+    limits
 }
 
 fn merge(old: &mut Resources, new: &Resources) {

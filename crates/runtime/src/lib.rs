@@ -38,5 +38,4 @@ pub use error::{Error, ExecError, ExecErrorKind, Result};
 pub use exec::{Exec, exec};
 pub use kill::kill;
 pub use mount_options::sift_bind;
-pub use prepare::warnings;
 pub use start::Running;

@@ -74,6 +74,13 @@ impl Options {
         Ok(())
     }
 
+    /// For a mount that is new, and so has none below: what holds for all of them holds for it.
+    pub fn of_one_mount(mut self) -> Options {
+        self.set = self.set.without(self.recursive_clear).with(self.recursive_set);
+        self.clear = self.clear.without(self.recursive_set).with(self.recursive_clear);
+        self
+    }
+
     fn add_data(&mut self, option: &str) {
         match option.split_once('=') {
             Some((key, value)) => self.data.push((key.to_owned(), Some(value.to_owned()))),

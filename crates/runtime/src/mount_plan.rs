@@ -160,6 +160,9 @@ fn plan(mount: &spec::runtime::Mount, around: &Surroundings<'_>, maps: &mut IdMa
         destination = inside;
     }
     let is_bind = options.bind.is_some() || mount.kind == "bind";
+    if !is_bind && !options.remount {
+        options = options.of_one_mount();
+    }
     let ids = maps.wanted(mount, &options, is_bind, around.namespaces)?;
     if !around.label.is_empty() && !is_bind && !matches!(mount.kind.as_str(), "proc" | "sysfs" | "cgroup" | "cgroup2") {
         options.data.push(("context".to_owned(), Some(around.label.to_owned())));

@@ -128,7 +128,7 @@ fn capabilities(wanted: Option<&spec::runtime::Capabilities>) -> Result<Capabili
         return Ok(Capabilities { all, ..Capabilities::default() });
     };
     // One that nobody or this kernel does not know cannot be granted; the specification wants that to be no error
-    // but a warning, see `warnings`.
+    // but a warning, which is the caller's to give.
     let set = |names: &[String]| -> Set {
         names.iter().filter_map(|name| Capability::from_name(name)).collect::<Set>().intersection(all)
     };
@@ -140,33 +140,6 @@ fn capabilities(wanted: Option<&spec::runtime::Capabilities>) -> Result<Capabili
         ambient: set(&wanted.ambient),
         all,
     })
-}
-
-/// What a process asks for that it will not get and that the specification does not let fail: capabilities that are
-/// unknown, that we do not have to give, or that are ambient without being inheritable and permitted. In words, for
-/// the caller to log.
-pub fn warnings(process: &spec::runtime::Process) -> Vec<String> {
-    let Some(wanted) = &process.capabilities else { return Vec::new() };
-    let had = kernel::capability::Process::current().map_or(Set::EMPTY, |own| own.permitted);
-    let mut unknown: Vec<&str> = Vec::new();
-    let lists = [&wanted.bounding, &wanted.effective, &wanted.permitted, &wanted.inheritable, &wanted.ambient];
-    for name in lists.into_iter().flatten() {
-        let known = Capability::from_name(name).is_some_and(|capability| had.contains(capability));
-        if !known && !unknown.contains(&name.as_str()) {
-            unknown.push(name);
-        }
-    }
-    unknown.sort_unstable();
-    let mut warnings = Vec::new();
-    if !unknown.is_empty() {
-        warnings.push(format!("ignoring unknown or unavailable capabilities: [{}]", unknown.join(" ")));
-    }
-    for name in wanted.ambient.iter().filter(|name| !unknown.contains(&name.as_str())) {
-        if !wanted.inheritable.contains(name) || !wanted.permitted.contains(name) {
-            warnings.push(format!("can't raise ambient capability {name}: operation not permitted"));
-        }
-    }
-    warnings
 }
 
 #[cfg(test)]
@@ -201,27 +174,6 @@ mod tests {
         check_refused(|p| p.rlimits = limit("NOFILE"), "unknown");
         let limit = runtime::Rlimit { kind: "RLIMIT_CORE".into(), soft: 1, hard: 1 };
         check_refused(|p| p.rlimits = vec![limit.clone(), limit], "twice");
-    }
-
-    #[test]
-    fn capabilities_that_cannot_be_had_are_told() {
-        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let capabilities = runtime::Capabilities {
-            bounding: list(&["CAP_NOTHING", "OTHER", "CAP_CHOWN"]),
-            ambient: list(&["CAP_CHOWN"]),
-            ..runtime::Capabilities::default()
-        };
-        let process = runtime::Process { capabilities: Some(capabilities), ..process() };
-        assert!(Process::prepare(&process, Attributes::default(), None, false).is_ok());
-        let warnings = warnings(&process);
-        assert!(warnings[0].contains("CAP_NOTHING OTHER"), "{warnings:?}");
-        if kernel::capability::Process::current()
-            .unwrap()
-            .permitted
-            .contains(Capability::from_name("CAP_CHOWN").unwrap())
-        {
-            assert!(warnings[1].contains("ambient capability CAP_CHOWN"), "{warnings:?}");
-        }
     }
 
     #[test]

@@ -8,8 +8,8 @@ use oci::rdt::Schemas;
 use std::io::Read;
 use std::str::FromStr;
 
-/// Kernels from 5.4 on have none of these.
-const GONE: [&str; 2] = ["kernel-memory", "kernel-memory-tcp"];
+/// Kernels from 5.4 on have no such limit.
+const GONE: &str = "kernel-memory";
 
 pub fn update(context: &Context, parsed: &Parsed) -> Outcome {
     let container = context.root.open(parsed.first())?;
@@ -17,8 +17,8 @@ pub fn update(context: &Context, parsed: &Parsed) -> Outcome {
         Some(path) => from_file(path)?,
         None => from_flags(parsed)?,
     };
-    for name in GONE.iter().filter(|name| parsed.text(name).is_some()) {
-        context.log.warning(&format!("--{name} has no effect: the kernel has no such limit"));
+    if parsed.text(GONE).is_some() {
+        context.log.warning(&format!("--{GONE} has no effect: the kernel has no such limit"));
     }
     let text = |name: &str| parsed.text(name).unwrap_or_default().to_owned();
     let schemas = Schemas { l3_cache: text("l3-cache-schema"), memory_bandwidth: text("mem-bw-schema") };
@@ -68,6 +68,7 @@ fn memory(parsed: &Parsed) -> Result<Option<Memory>, Failure> {
         limit: bytes(parsed, "memory")?,
         reservation: bytes(parsed, "memory-reservation")?,
         swap: bytes(parsed, "memory-swap")?,
+        kernel_tcp: bytes(parsed, "kernel-memory-tcp")?,
         ..Memory::default()
     };
     Ok((memory != Memory::default()).then_some(memory))

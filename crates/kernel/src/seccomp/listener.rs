@@ -3,7 +3,7 @@
 
 use super::load::{Flags, apply};
 use super::program::Program;
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use rustix::io::Errno;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -22,7 +22,7 @@ pub fn load_with_listener(
     const FAILED: i32 = -2;
     let loaded = Arc::new((AtomicI32::new(NOT_YET), Mutex::new(None)));
     let theirs = Arc::clone(&loaded);
-    let courier = std::thread::spawn(move || {
+    let courier = std::thread::Builder::new().spawn(move || {
         let number = loop {
             match theirs.0.load(Ordering::Acquire) {
                 NOT_YET => std::thread::yield_now(),
@@ -38,8 +38,8 @@ pub fn load_with_listener(
         }
         theirs.0.store(DELIVERED, Ordering::Release);
     });
-    // Its end would be waited for with a call.
-    std::mem::forget(courier);
+    // A limit of processes may leave no room for it. Its end would be waited for with a call.
+    std::mem::forget(courier.during("make a thread that delivers the seccomp listener")?);
     match apply(program, flags.0 | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u32) {
         Err(error) => {
             loaded.0.store(FAILED, Ordering::Release);

@@ -1,6 +1,6 @@
 //! What a specification, a hook or a neighbour must not be able to do, beside the known breakouts (`breakouts`).
 
-use super::bundle::Bundle;
+use super::bundle::{Bundle, is_alive};
 use crate::harness::process::{tool, wait_until};
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
@@ -101,4 +101,29 @@ fn a_removal_that_was_killed_is_finished() {
     assert!(!bundle.run("list -q").expect(0).text().contains("gone"));
     bundle.run("delete --force @").expect(0);
     assert!(!half_gone.exists());
+}
+
+#[test]
+fn what_holds_for_mounts_below_holds_for_a_new_one() {
+    let bundle = Bundle::new(&["sh", "-c", "echo x > /t/x && echo writable"]);
+    bundle.configure(|config| {
+        let mount = json!({"destination": "/t", "type": "tmpfs", "source": "tmpfs", "options": ["rro", "rnosuid"]});
+        config["mounts"].as_array_mut().expect("mounts").push(mount);
+    });
+    bundle.run("run @").expect(1).says("Read-only file system");
+}
+
+#[test]
+fn a_state_that_is_not_understood_is_no_reason_to_forget_a_process() {
+    let bundle = Bundle::new(&["sleep", "1000"]);
+    bundle.detached("run -d @");
+    let pid = bundle.pid();
+    let path = bundle.root().join(&bundle.id).join("state.json");
+    let mut state: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).expect("state")).expect("state is JSON");
+    state.as_object_mut().expect("an object").remove("owner");
+    std::fs::write(&path, state.to_string()).expect("write");
+    bundle.run("delete --force @").expect(0);
+    wait_until("the process has ended", || (!is_alive(pid)).then_some(()));
+    assert_eq!(bundle.left(), Vec::<String>::new());
 }
