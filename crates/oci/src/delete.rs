@@ -97,8 +97,9 @@ fn end(container: &Container) -> Result<()> {
 pub(crate) fn remove(container: &Container) -> Result<()> {
     if let Some(cgroup) = container.cgroup()? {
         let exists = cgroup.exists();
-        if exists {
-            // Processes of `exec`, and all that share our pid namespace.
+        if exists && container.shares_pids() {
+            // Those with a pid namespace of their own ended with its first process, so who is left is somebody else's: a
+            // later container may have been given the same group.
             cgroup.kill(Signal::from_number(9).expect("9 is a signal"))?;
         }
         if !container.record.systemd_unit.is_empty() {

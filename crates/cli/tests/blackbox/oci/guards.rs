@@ -127,3 +127,18 @@ fn a_state_that_is_not_understood_is_no_reason_to_forget_a_process() {
     wait_until("the process has ended", || (!is_alive(pid)).then_some(()));
     assert_eq!(bundle.left(), Vec::<String>::new());
 }
+
+#[test]
+fn the_end_of_one_is_not_the_end_of_another_in_its_group() {
+    let (gone, other) = (Bundle::new(&["true"]), Bundle::new(&["sleep", "1000"]));
+    for bundle in [&gone, &other] {
+        bundle.configure(|config| config["linux"]["cgroupsPath"] = json!(format!("/{}", other.id)));
+    }
+    gone.detached("run -d @");
+    gone.wait_for("stopped");
+    other.detached("run -d @");
+    gone.run("delete @").expect(1).says("still used by process");
+    assert_eq!(other.status(), "running");
+    other.run("delete --force @").expect(0);
+    gone.run("delete @").expect(0);
+}
